@@ -1,0 +1,29 @@
+"""What a model takes and gives: one :class:`Port` per input and output, in the hub's own terms (NCHW)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a hub model.
+
+    ``shape`` is the hub's: ``(1, C, H, W)`` for pictures. ``value_range`` is ``(black, white)`` — the tensor
+    values that stand for 8-bit 0 and 255, ``(0, 1)``, ``(0, 255)`` or ``(-1, 1)`` — and ``None`` for a port that
+    is no picture, such as ``style`` of shape ``(1, N)``. Pictures are RGB with 3 channels, gray with 1.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    value_range: tuple[float, float] | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the port carries a picture."""
+        return self.value_range is not None
+
+    @property
+    def color(self) -> str | None:
+        """``"RGB"``, ``"L"`` (gray) or ``None``."""
+        return {3: "RGB", 1: "L"}.get(self.shape[1]) if self.is_image else None
