@@ -1,0 +1,1 @@
+"""Core ML on Linux: executes a saved ``.mlpackage`` without a Mac, rounding where the device rounds."""
