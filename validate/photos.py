@@ -1,0 +1,194 @@
+"""Photos in, pictures out: the folder a user names, or photographs that scikit-image carries in its wheel.
+
+Photos are ``uint8`` HxWx3 RGB. A port says how a photo becomes a tensor and a tensor a picture again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from skimage import data as bundled
+
+from validate.errors import BrushportError
+from validate.ports import Port
+
+Size = int | tuple[int, int]  # a square's side, or (height, width)
+
+# Photographs inside scikit-image's wheel: nothing is downloaded. The two lists share no scene.
+DEFAULT_PHOTOS = {
+    "verification": ("astronaut", "coffee", "chelsea", "camera"),
+    "calibration": (
+        "rocket",
+        "motorcycle",
+        "immunohistochemistry",
+        "retina",
+        "hubble_deep_field",
+        "gravel",
+        "grass",
+        "brick",
+    ),
+}
+
+# How the bundled photos make more: the part of the side that is kept, from where (0 top left, 1 bottom
+# right), mirrored or not. The first entry is the whole photo, so the first photos asked for are always whole ones.
+VARIANTS = (
+    (1.0, 0.5, False),
+    (0.6, 0.0, True),
+    (0.7, 1.0, False),
+    (0.5, 0.5, True),
+    (0.8, 0.2, False),
+    (0.45, 0.8, True),
+    (0.55, 0.35, False),
+    (0.9, 0.65, True),
+)
+
+# Endings that promise a photo; a file with another ending is left alone, one without an ending is tried.
+PHOTO_ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".avif", ".heic", ".heif", ".jp2", ".tga"),
+)
+
+# Luma weights of ITU-R BT.601, those of JPEG and of Pillow's "L" mode.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def default_photos(count: int, size: Size, *, use: str = "verification") -> list[np.ndarray]:
+    """``count`` bundled photos of ``size``, always the same ones in the same order, as uint8 HxWx3.
+
+    ``use`` is ``"verification"`` or ``"calibration"``; the two share no scene. Beyond the number of photos
+    bundled, crops and mirror images of them follow. Raises :class:`BrushportError` for more than there are.
+    """
+    return list(iterate_default_photos(count, size, use=use))
+
+
+def iterate_default_photos(count: int, size: Size, *, use: str = "verification") -> Iterator[np.ndarray]:
+    """:func:`default_photos`, one at a time, so that memory holds one photo."""
+    names = DEFAULT_PHOTOS[use]
+    most = len(names) * len(VARIANTS)
+    if count > most:
+        raise BrushportError(f"There are {most} bundled {use} photos, not {count}: name a folder of photos.")
+    return (_default_photo(names, index, size) for index in range(count))
+
+
+def _default_photo(names: tuple[str, ...], index: int, size: Size) -> np.ndarray:
+    kept, position, mirrored = VARIANTS[index // len(names)]
+    photo = _bundled(names[index % len(names)])
+    height, width = photo.shape[:2]
+    top, left = round((height * (1 - kept)) * position), round((width * (1 - kept)) * position)
+    photo = photo[top : top + round(height * kept), left : left + round(width * kept)]
+    return fit(Image.fromarray(np.ascontiguousarray(photo[:, ::-1] if mirrored else photo)), size)
+
+
+def load_photos(folder: str | Path, size: Size, limit: int | None = None) -> list[np.ndarray]:
+    """The first ``limit`` photos of ``folder``, as :func:`iterate_photos` gives them."""
+    return list(iterate_photos(folder, size, limit))
+
+
+def iterate_photos(folder: str | Path, size: Size, limit: int | None = None) -> Iterator[np.ndarray]:
+    """Photos of ``folder`` in turn, upright, cropped at the center and resized to ``size``: uint8 HxWx3.
+
+    Files are taken in the order of their names; subfolders, hidden files and files whose ending is no photo's
+    are left alone. The folder is looked at when this is called. Raises :class:`BrushportError` for a folder
+    that is missing or has no photo in it, and, while iterating, for a photo that cannot be read.
+    """
+    paths = list_photos(folder)
+    return (read_photo(path, size) for path in islice(paths, limit))
+
+
+def list_photos(folder: str | Path) -> list[Path]:
+    """The photos in ``folder``, sorted by name. Raises :class:`BrushportError` when there are none."""
+    folder = Path(folder)
+    try:
+        entries = sorted(
+            path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()
+        )
+    except FileNotFoundError:
+        raise BrushportError(f"The photo folder {folder} does not exist.") from None
+    except NotADirectoryError:
+        raise BrushportError(f"{folder} is a file, not a folder of photos.") from None
+    except OSError as error:
+        raise BrushportError(f"The photo folder {folder} cannot be read: {error.strerror}.") from None
+    shown = (path for path in entries if not path.name.startswith("."))
+    paths = [path for path in shown if path.suffix.lower() in PHOTO_ENDINGS or not path.suffix]
+    if not paths:
+        raise BrushportError(f"The folder {folder} holds no photos: put JPEG or PNG files into it.")
+    return paths
+
+
+def read_photo(path: str | Path, size: Size) -> np.ndarray:
+    """One photo, turned upright by its EXIF orientation, :func:`fit` to ``size``: uint8 HxWx3.
+
+    Raises :class:`BrushportError` naming the file when it cannot be read as a photo.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            return fit(ImageOps.exif_transpose(image), size)
+    except FileNotFoundError:
+        raise BrushportError(f"The photo {path} does not exist.") from None
+    # Pillow answers damaged files with any of these, by format and by place of the damage.
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        reason = "it is damaged or no picture" if isinstance(error, Image.UnidentifiedImageError) else error
+        raise BrushportError(f"The photo {path} cannot be read: {str(reason).rstrip('.')}.") from None
+
+
+def fit(image: Image.Image, size: Size) -> np.ndarray:
+    """``image`` as uint8 HxWx3 of ``size``: cropped at its center to that aspect ratio, then resized.
+
+    Resizing is Pillow's Lanczos, which widens its kernel when it shrinks a picture (no aliasing).
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow would clip at 255 rather than scale
+        image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8))
+    image = image.convert("RGB")
+    scale = min(image.width / width, image.height / height)
+    left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
+    box = (left, top, left + width * scale, top + height * scale)
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=box))
+
+
+def photo_to_tensor(photo: np.ndarray, port: Port) -> np.ndarray:
+    """A uint8 HxWx3 photo as ``port`` takes it: float32 1xCxHxW, black and white at ``port.value_range``.
+
+    A gray port takes the luminance (BT.601). Raises :class:`BrushportError` when the photo has another size.
+    """
+    _check_image(port)
+    if photo.shape[:2] != tuple(port.shape[2:]):
+        raise BrushportError(
+            f"Input {port.name} takes pictures of {port.shape[2]}x{port.shape[3]}, "
+            f"this photo is {photo.shape[0]}x{photo.shape[1]}."
+        )
+    black, white = port.value_range
+    values = photo.astype(np.float32) / np.float32(255.0)
+    if port.shape[1] == 1:
+        values = (values @ LUMA)[..., None]
+    return np.ascontiguousarray(
+        (values * np.float32(white - black) + np.float32(black)).transpose(2, 0, 1)[None]
+    )
+
+
+def tensor_to_picture(tensor: np.ndarray, port: Port) -> np.ndarray:
+    """What ``port`` gave, float 1xCxHxW, as a float32 HxWxC picture clipped to [0, 1].
+
+    NaN and infinity become NaN rather than white, so that no metric takes them for a picture.
+    """
+    _check_image(port)
+    black, white = port.value_range
+    picture = (np.asarray(tensor, np.float32)[0].transpose(1, 2, 0) - np.float32(black)) / np.float32(
+        white - black
+    )
+    return np.where(np.isfinite(picture), picture.clip(0.0, 1.0), np.float32(np.nan))
+
+
+def _check_image(port: Port) -> None:
+    if not port.is_image:
+        raise BrushportError(f"{port.name} of shape {tuple(port.shape)} is no picture.")
+
+
+def _bundled(name: str) -> np.ndarray:
+    photo = bundled.stereo_motorcycle()[0] if name == "motorcycle" else getattr(bundled, name)()
+    return np.repeat(photo[..., None], 3, axis=2) if photo.ndim == 2 else photo[..., :3]
