@@ -20,21 +20,15 @@ Size = int | tuple[int, int]  # a square's side, or (height, width)
 
 # Photographs inside scikit-image's wheel: nothing is downloaded. The two lists share no scene.
 DEFAULT_PHOTOS = {
-    "verification": ("astronaut", "coffee", "chelsea", "camera"),
+    "verification": ("astronaut", "coffee", "chelsea"),
     "calibration": (
-        "rocket",
-        "motorcycle",
-        "immunohistochemistry",
-        "retina",
-        "hubble_deep_field",
-        "gravel",
-        "grass",
-        "brick",
+        *("motorcycle", "rocket", "camera"),
+        *("retina", "immunohistochemistry", "grass", "gravel", "brick"),
     ),
 }
 
 # How the bundled photos make more: the part of the side that is kept, from where (0 top left, 1 bottom
-# right), mirrored or not. The first entry is the whole photo, so the first photos asked for are always whole ones.
+# right), mirrored or not. The first is the whole photo, so whole photos come before any crop.
 VARIANTS = (
     (1.0, 0.5, False),
     (0.6, 0.0, True),
@@ -148,7 +142,7 @@ def fit(image: Image.Image, size: Size) -> np.ndarray:
     scale = min(image.width / width, image.height / height)
     left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
     box = (left, top, left + width * scale, top + height * scale)
-    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=box))
+    return np.array(image.resize((width, height), Image.Resampling.LANCZOS, box=box))
 
 
 def photo_to_tensor(photo: np.ndarray, port: Port) -> np.ndarray:
