@@ -1,0 +1,46 @@
+"""``load_hub``: from a name or a file to a hub that both compilers can lower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.hub.folding import fold_constants
+from export.hub.model import Hub
+from export.hub.opset import refuse_subgraphs, standardize
+from export.hub.passes import simplify
+from export.hub.ports import read_ports
+from export.hub.shapes import check_inputs, fix_input_shapes, forget_shapes, infer_shapes, require_static
+from export.hub.source import find_model, read_model
+
+
+def load_hub(
+    source: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    styles: Sequence[str] | None = None,
+    value_range: tuple[float, float] | None = None,
+    name: str | None = None,
+) -> Hub:
+    """Load a model and make it a hub: checked, of fixed shapes, simplified, its ports understood.
+
+    ``source`` is a zoo name, an ONNX file, a training run's folder or a checkpoint inside one; nothing is ever
+    written there. ``size`` is (height, width) of the pictures. ``styles`` picks among a network's styles: one
+    is baked in and the ``style`` input disappears, several keep the input, with one weight each in that order.
+    ``value_range`` says which tensor values are black and white; by default the model's own metadata say so,
+    or it is found out (and ``Hub.notes`` tells how). ``name`` is what artifacts are called.
+
+    Raises :class:`~validate.errors.BrushportError`, one sentence, for everything that a user can put right.
+    """
+    path, stem = find_model(source)
+    model = standardize(read_model(path))
+    check_inputs(model)
+    fix_input_shapes(model, size)
+    forget_shapes(model)
+    fold_constants(model)
+    refuse_subgraphs(model)
+    infer_shapes(model)
+    require_static(model)
+    simplify(model)
+    ports = read_ports(model, value_range)
+    return Hub(model, name or stem, ports.inputs, ports.outputs, source=str(path), notes=ports.notes)

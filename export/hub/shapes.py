@@ -1,0 +1,132 @@
+"""Fixed sizes: every dimension of every value becomes a number."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+from export.hub.source import short
+from validate.errors import BrushportError, UnsupportedError
+
+IMAGE_CHANNELS = (1, 3)
+
+
+def check_inputs(model: ir.Model) -> None:
+    """Raise :class:`BrushportError` for inputs and outputs that are no tensors of numbers."""
+    for kind, values in (("input", model.graph.inputs), ("output", model.graph.outputs)):
+        for value in values:
+            if value.type is not None and not isinstance(value.type, ir.TensorType):
+                raise UnsupportedError(f"The {kind} '{value.name}' is a {_type_name(value)}, not a tensor.")
+            if kind == "input" and value.dtype is not ir.DataType.FLOAT:
+                raise UnsupportedError(
+                    f"The input '{value.name}' holds {_type_name(value)} values, and a hub takes float32."
+                )
+            if kind == "input" and value.shape is None:
+                raise BrushportError(
+                    f"The input '{value.name}' has no shape; export the ONNX file again with one."
+                )
+    if not model.graph.inputs:
+        raise BrushportError("The model has no input, so there is nothing to feed a picture to.")
+
+
+def is_image_shape(shape: ir.Shape | None) -> bool:
+    """Whether a shape is that of a picture, NCHW with 1 or 3 channels; open dimensions count as fitting."""
+    return (
+        shape is not None
+        and len(shape) == 4
+        and (not isinstance(shape[1], int) or shape[1] in IMAGE_CHANNELS)
+    )
+
+
+def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> bool:
+    """Give every input a fixed shape: batch 1, and ``size`` (height, width) for pictures.
+
+    Returns whether a height or width that the file had fixed was changed. Raises :class:`BrushportError` if a
+    size is needed and missing.
+    """
+    changed = False
+    if size is not None and not any(is_image_shape(value.shape) for value in model.graph.inputs):
+        raise BrushportError(
+            "A size was given, but the model has no input that is a picture (1×3×H×W or 1×1×H×W)."
+        )
+    for value in model.graph.inputs:
+        dims = list(value.shape)
+        if dims and not isinstance(dims[0], int):
+            dims[0] = 1
+        if is_image_shape(value.shape):
+            if not isinstance(dims[1], int):
+                raise BrushportError(
+                    f"The input '{value.name}' has an open number of channels: {_text(value.shape)}."
+                )
+            if size is not None:
+                changed |= any(isinstance(d, int) and d != s for d, s in zip(dims[2:], size, strict=True))
+                dims[2:] = size
+        if is_image_shape(value.shape) and not all(isinstance(d, int) for d in dims):
+            raise BrushportError(
+                f"The input '{value.name}' has an open size, {_text(value.shape)}; choose one with --size, "
+                "for example --size 512 or --size 480x640."
+            )
+        if not all(isinstance(d, int) and d > 0 for d in dims):
+            raise BrushportError(
+                f"The input '{value.name}' has open dimensions, {_text(value.shape)}; export the ONNX file again "
+                "with fixed ones."
+            )
+        if dims[0] != 1:
+            raise BrushportError(
+                f"The input '{value.name}' takes {dims[0]} at a time, {_text(value.shape)}; export the ONNX file "
+                "again with batch size 1."
+            )
+        value.shape = ir.Shape(dims)
+    return changed
+
+
+def forget_shapes(model: ir.Model) -> None:
+    """Drop the shapes that the file states for everything but inputs and constants."""
+    for node in model.graph:
+        for value in node.outputs:
+            value.shape = None
+
+
+def infer_shapes(model: ir.Model) -> None:
+    """Infer every value's shape and dtype with ONNX's own rules.
+
+    Raises :class:`BrushportError` if the graph contradicts itself, which names the node.
+    """
+    try:
+        inferred = onnx.shape_inference.infer_shapes(
+            ir.to_proto(model), check_type=True, strict_mode=True, data_prop=True
+        )
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError) as error:
+        raise BrushportError(f"The model's shapes do not fit together: {short(error)}.") from error
+    known = {info.name: info for info in (*inferred.graph.value_info, *inferred.graph.output)}
+    for node in model.graph:
+        for value in node.outputs:
+            info = known.get(value.name)
+            if info is None or not info.type.HasField("tensor_type"):
+                continue
+            value.type = ir.serde.deserialize_type_proto_for_type(info.type)
+            value.shape = ir.serde.deserialize_type_proto_for_shape(info.type)
+
+
+def require_static(model: ir.Model) -> None:
+    """Raise :class:`BrushportError` naming the first node with an output of open shape or unknown dtype."""
+    for node in model.graph:
+        for value in node.outputs:
+            if not value.name:
+                continue
+            if value.dtype is None or value.shape is None or not all(isinstance(d, int) for d in value.shape):
+                shape = "unknown" if value.shape is None else _text(value.shape)
+                raise BrushportError(
+                    f"Node '{node.name}' ({node.op_type}) has an output whose shape is not fixed ({shape}); export "
+                    "the model so that all shapes follow from the input's size."
+                )
+
+
+def _type_name(value: ir.Value) -> str:
+    if isinstance(value.type, ir.TensorType):
+        return value.type.dtype.name.lower()
+    return type(value.type).__name__.removesuffix("Type").lower()
+
+
+def _text(shape: ir.Shape) -> str:
+    return "×".join(str(d) if isinstance(d, int) else str(getattr(d, "value", None) or "?") for d in shape)
