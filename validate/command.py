@@ -1,0 +1,78 @@
+"""What every command shares: one sentence and an exit status instead of a traceback, and the nearest right name."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import functools
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+from rich.console import Console
+
+from validate.errors import BrushportError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+console = Console()
+error_console = Console(stderr=True)
+BAD_INPUT = 2
+
+
+def reporting_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """Wrap a command: BrushportError, a full disk and Ctrl-C end it with one sentence on stderr and its exit status.
+
+    SIGTERM is treated as Ctrl-C, so that temporary files are removed in either case.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        try:
+            return command(*args, **kwargs)
+        except BrushportError as error:
+            complain(str(error))
+            sys.exit(error.exit_status)
+        except KeyboardInterrupt:
+            complain("Stopped before the end; nothing half-written was left behind.")
+        except MemoryError:
+            complain("There is not enough memory; give a smaller --size.")
+        except OSError as error:
+            sentence = _sentence_of(error)
+            if sentence is None:
+                raise
+            complain(sentence)
+        sys.exit(BAD_INPUT)
+
+    return wrapped
+
+
+def _sentence_of(error: OSError) -> str | None:
+    place = f" at '{error.filename}'" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full{place}; free some space or choose another folder."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Writing or reading is not permitted{place}; choose another folder or mend its permissions."
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        return f"A file stands where a folder is needed, or the other way round{place}; choose another path."
+    return None
+
+
+def complain(sentence: str) -> None:
+    """Print ``error: sentence`` on stderr, unwrapped and unstyled where it is no terminal."""
+    error_console.print(f"[bold red]error:[/] {_escape(sentence)}", soft_wrap=True, highlight=False)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> BrushportError:
+    """The error for a name that is not known, with the nearest right one: ``No style 'wavw'; did you mean 'wave'?``."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return BrushportError(f"There is no {kind} '{name}'; {hint}Known: {', '.join(known) or 'none'}.")
