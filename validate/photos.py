@@ -5,7 +5,7 @@ Photos are ``uint8`` HxWx3 RGB. A port says how a photo becomes a tensor and a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -97,9 +97,7 @@ def list_photos(folder: str | Path) -> list[Path]:
     """The photos in ``folder``, sorted by name. Raises :class:`BrushportError` when there are none."""
     folder = Path(folder)
     try:
-        entries = sorted(
-            path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()
-        )
+        entries = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
     except FileNotFoundError:
         raise BrushportError(f"The photo folder {folder} does not exist.") from None
     except NotADirectoryError:
@@ -160,9 +158,25 @@ def photo_to_tensor(photo: np.ndarray, port: Port) -> np.ndarray:
     values = photo.astype(np.float32) / np.float32(255.0)
     if port.shape[1] == 1:
         values = (values @ LUMA)[..., None]
-    return np.ascontiguousarray(
-        (values * np.float32(white - black) + np.float32(black)).transpose(2, 0, 1)[None]
-    )
+    return np.ascontiguousarray((values * np.float32(white - black) + np.float32(black)).transpose(2, 0, 1)[None])
+
+
+def photo_samples(photos: Iterable[np.ndarray], inputs: Sequence[Port]) -> Iterator[dict[str, np.ndarray]]:
+    """What a model is fed for each photo: ``{input name: array}``, one photo at a time.
+
+    Picture ports take the photo. Any other port, such as ``style`` of shape (1, N), takes its N one-hot vectors
+    in turn, one a photo, so that a run over the photos sees every style. Raises :class:`BrushportError` when a
+    photo is not of a port's size.
+    """
+    for index, photo in enumerate(photos):
+        sample = {}
+        for port in inputs:
+            if port.is_image:
+                sample[port.name] = photo_to_tensor(photo, port)
+            else:
+                sample[port.name] = np.zeros(port.shape, np.float32)
+                sample[port.name][..., index % port.shape[-1]] = 1.0
+        yield sample
 
 
 def tensor_to_picture(tensor: np.ndarray, port: Port) -> np.ndarray:
@@ -172,9 +186,7 @@ def tensor_to_picture(tensor: np.ndarray, port: Port) -> np.ndarray:
     """
     _check_image(port)
     black, white = port.value_range
-    picture = (np.asarray(tensor, np.float32)[0].transpose(1, 2, 0) - np.float32(black)) / np.float32(
-        white - black
-    )
+    picture = (np.asarray(tensor, np.float32)[0].transpose(1, 2, 0) - np.float32(black)) / np.float32(white - black)
     return np.where(np.isfinite(picture), picture.clip(0.0, 1.0), np.float32(np.nan))
 
 

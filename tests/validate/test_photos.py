@@ -17,7 +17,10 @@ def write(path, size=(64, 48), color=(200, 30, 10), **options):
 
 
 def test_default_photos_are_the_same_every_time_and_need_no_network(monkeypatch):
-    monkeypatch.setattr(socket, "socket", None)
+    def connect(self, address):
+        raise AssertionError(f"connects to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
     first, again = photos.default_photos(4, (48, 64)), photos.default_photos(4, (48, 64))
     assert [p.shape for p in first] == [(48, 64, 3)] * 4
     assert all(p.dtype == np.uint8 for p in first)
@@ -132,12 +135,15 @@ def test_tensor_and_back(value_range, channels):
     assert tensor.dtype == np.float32
     np.testing.assert_allclose(tensor[0, :, 0, 0], value_range[0], atol=1e-4)
     np.testing.assert_allclose(tensor[0, :, 0, 1], value_range[1], rtol=1e-6)
-    expected = (
-        photo / 255.0 if channels == 3 else np.asarray(Image.fromarray(photo).convert("L"))[..., None] / 255
-    )
-    np.testing.assert_allclose(
-        photos.tensor_to_picture(tensor, port), expected, atol=1e-6 if channels == 3 else 0.003
-    )
+    expected = photo / 255.0 if channels == 3 else np.asarray(Image.fromarray(photo).convert("L"))[..., None] / 255
+    np.testing.assert_allclose(photos.tensor_to_picture(tensor, port), expected, atol=1e-6 if channels == 3 else 0.003)
+
+
+def test_photo_samples_go_through_the_styles():
+    samples = list(photos.photo_samples(photos.default_photos(3, (24, 32)), (RGB, Port("style", (1, 2)))))
+    assert [s["style"].tolist() for s in samples] == [[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]]
+    assert all(s["image"].shape == RGB.shape for s in samples)
+    assert not np.array_equal(samples[0]["image"], samples[2]["image"])
 
 
 def test_picture_is_clipped_and_never_hides_what_is_not_finite():
