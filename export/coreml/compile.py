@@ -1,0 +1,184 @@
+"""Hub → MIL program → ``.mlpackage``: the Core ML compiler's main road.
+
+The lowerings write a float32 MIL program; coremltools' passes turn it to fp16, simplify it and write the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from export.coreml import pictures
+from export.coreml.call import Call, Values
+from export.coreml.mil import mb, quietly
+from export.coreml.registry import lowering_of, supported_ops
+from export.hub.model import Hub
+from validate.coreml.tools import load_coremltools
+from validate.errors import BrushportError, UnsupportedError
+
+Precision = Literal["fp16", "fp32", "int8"]
+IO = Literal["image", "tensor"]
+
+_INPUT_DTYPES = (ir.DataType.FLOAT,)
+
+
+def compile_coreml(
+    hub: Hub,
+    path: Path,
+    *,
+    precision: Precision = "fp16",
+    io: IO = "image",
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Compile ``hub`` to a Core ML ML Program and save it as the ``.mlpackage`` folder ``path``.
+
+    Args:
+        hub: a model that keeps :class:`export.hub.model.Hub`'s promises.
+        path: where to write; its name ends with ``.mlpackage``.
+        precision: ``"fp16"`` or ``"fp32"`` arithmetic, for iOS 16 and later. ``"int8"`` needs a hub with
+            QuantizeLinear/DequantizeLinear nodes: 8-bit weights in the file, 8-bit activations where the hub
+            quantizes them (then for iOS 17 and later), fp16 for the rest.
+        io: ``"image"`` makes every picture port an RGB (gray for one channel) image of 0 to 255, which an app
+            sees as a pixel buffer; scaling to and from the hub's value range happens in the program.
+            ``"tensor"`` keeps float32 ``(1, C, H, W)`` arrays in the hub's value range. Ports that are no
+            picture, such as ``style``, are float32 arrays either way.
+        metadata: stored as it is in the model's user-defined metadata; the keys ``description``, ``author``,
+            ``license`` and ``version`` also fill the fields that Xcode shows.
+
+    Raises:
+        UnsupportedError: an operator, attribute, dtype or shape cannot be expressed exactly.
+        BrushportError: an unknown precision or io, or ``"int8"`` of a hub that is not quantized.
+    """
+    _check(hub, precision, io)
+    ct = load_coremltools()
+    target = ct.target.iOS17 if _op_types(hub) & {"QuantizeLinear"} else ct.target.iOS16
+    program = build_program(hub, io, target)
+    inputs = [_feature_type(ct, port, io, shaped=True) for port in hub.inputs]
+    outputs = [_feature_type(ct, port, io, shaped=False) for port in hub.outputs]
+    program.functions["main"].set_output_types(outputs)
+    with quietly():
+        try:
+            mlmodel = ct.convert(
+                program,
+                source="milinternal",
+                convert_to="mlprogram",
+                inputs=inputs,
+                compute_precision=ct.precision.FLOAT32 if precision == "fp32" else ct.precision.FLOAT16,
+                minimum_deployment_target=target,
+                skip_model_load=True,
+            )
+        except ValueError as error:
+            raise UnsupportedError(f"Core ML: coremltools rejects the model {hub.name!r}: {error}") from error
+    _describe(mlmodel, hub, io, dict(metadata or {}))
+    mlmodel.save(str(path))
+
+
+def build_program(hub: Hub, io: IO, target: Any) -> Any:
+    """The float32 MIL program of ``hub`` for the iOS version ``target``, before any of coremltools' passes.
+
+    Raises:
+        UnsupportedError: see :func:`compile_coreml`.
+    """
+    load_coremltools()
+    from coremltools.converters.mil.mil import Function, Program, types
+
+    graph = hub.model.graph
+    values = Values(hub.model.opset_imports.get("", 0))
+    placeholders = {
+        feature_name(port.name): mb.placeholder(shape=port.shape, dtype=types.fp32, name=feature_name(port.name))
+        for port in hub.inputs
+    }
+    program = Program()
+    with Function(placeholders, opset_version=target) as function:
+        for port, value in zip(hub.inputs, graph.inputs, strict=True):
+            var = function.inputs[feature_name(port.name)]
+            if io == "image" and port.is_image:
+                var = pictures.from_bytes(var, port.value_range)
+            values[value] = var
+        for node in graph:
+            _lower(node, values)
+        results = []
+        for port, value in zip(hub.outputs, graph.outputs, strict=True):
+            var = values[value]
+            if io == "image" and port.is_image:
+                var = pictures.to_bytes(var, port.value_range)
+            results.append(mb.identity(x=var, name=feature_name(port.name)))
+        function.set_outputs(results)
+    program.add_function("main", function)
+    return program
+
+
+def feature_name(name: str) -> str:
+    """The name of a port in the Core ML model: ``name`` with everything but letters, digits and ``_`` replaced."""
+    safe = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return safe if re.match(r"[A-Za-z_]", safe) else f"_{safe}"
+
+
+def _lower(node: ir.Node, values: Values) -> None:
+    call = Call(node, values)
+    lowering = lowering_of(node.op_type, values.opset) if node.domain in ("", "ai.onnx") else None
+    if lowering is None:
+        name = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+        raise call.unsupported(f"{name} is not supported; supported are {', '.join(supported_ops())}")
+    try:
+        result = lowering(call)
+    except (ValueError, TypeError, AssertionError) as error:  # coremltools' own checks of an operation
+        raise call.unsupported(f"coremltools rejects it: {error}") from error
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    for output, var in zip(node.outputs, results, strict=False):
+        expected = tuple(output.shape) if output.shape is not None else None
+        if expected is not None and tuple(var.shape) != expected:
+            raise call.unsupported(f"its output would be {list(var.shape)} instead of {list(expected)}")
+        values[output] = var
+
+
+def _check(hub: Hub, precision: str, io: str) -> None:
+    if precision not in ("fp16", "fp32", "int8"):
+        raise BrushportError(f"Core ML has no precision {precision!r}; choose fp16, fp32 or int8.")
+    if io not in ("image", "tensor"):
+        raise BrushportError(f"Core ML has no input and output kind {io!r}; choose image or tensor.")
+    if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:
+        raise BrushportError(f"{hub.name!r} holds no quantized operators; quantize it before compiling it to int8.")
+    for value in hub.model.graph.inputs:
+        if value.dtype not in _INPUT_DTYPES:
+            raise UnsupportedError(
+                f"Core ML: input {value.name!r} is {value.dtype}, and only float32 inputs are supported."
+            )
+    if io == "image":
+        for port in (*hub.inputs, *hub.outputs):
+            if port.is_image and (len(port.shape) != 4 or port.shape[0] != 1 or port.color is None):
+                raise UnsupportedError(
+                    f"Core ML: {port.name!r} of shape {list(port.shape)} is no picture of shape "
+                    "[1, 3 or 1, H, W]; export it with tensors instead of images."
+                )
+
+
+def _op_types(hub: Hub) -> set[str]:
+    return {node.op_type for node in hub.model.graph}
+
+
+def _feature_type(ct: Any, port: Any, io: str, *, shaped: bool) -> Any:
+    """The coremltools type of a port; an output's carries no shape, since coremltools infers it."""
+    name = feature_name(port.name)
+    shape = {"shape": port.shape} if shaped else {}
+    if io == "image" and port.is_image:
+        layout = ct.colorlayout.RGB if port.color == "RGB" else ct.colorlayout.GRAYSCALE
+        return ct.ImageType(name=name, color_layout=layout, **shape)
+    return ct.TensorType(name=name, dtype=np.float32, **shape)
+
+
+def _describe(mlmodel: Any, hub: Hub, io: str, metadata: dict[str, str]) -> None:
+    mlmodel.short_description = metadata.get("description", f"{hub.name}: an image-to-image network")
+    mlmodel.author = metadata.get("author", "")
+    mlmodel.license = metadata.get("license", "")
+    mlmodel.version = metadata.get("version", "")
+    for port in hub.inputs:
+        mlmodel.input_description[feature_name(port.name)] = pictures.describe(port, io, hub.styles)
+    for port in hub.outputs:
+        mlmodel.output_description[feature_name(port.name)] = pictures.describe(port, io, hub.styles)
+    mlmodel.user_defined_metadata.update(metadata)

@@ -1,0 +1,37 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export.coreml.call import Call
+from export.coreml.mil import mb
+from export.coreml.registry import lowers
+
+
+@lowers("MatMul", since=13)
+def matmul(call: Call) -> Any:
+    """NumPy's ``matmul``."""
+    return mb.matmul(x=call.var(0), y=call.var(1))
+
+
+@lowers("Gemm", since=13)
+def gemm(call: Call) -> Any:
+    """``alpha·A'·B' + beta·C``; constant ``B`` and a bias row become MIL's ``linear``."""
+    alpha, beta = call.attr("alpha", 1.0), call.attr("beta", 1.0)
+    trans_a, trans_b = bool(call.attr("transA", 0)), bool(call.attr("transB", 0))
+    a, b, c = call.var(0), call.array(1), call.array(2)
+    if b is not None and not trans_a and (c is not None or not call.has(2)):
+        weight = np.ascontiguousarray(b if trans_b else b.T) * np.float32(alpha)
+        row = np.zeros(len(weight), np.float32) if c is None else c * np.float32(beta)
+        if row.ndim < 2 or row.shape[0] == 1:
+            bias = np.ascontiguousarray(np.broadcast_to(row.reshape(-1), len(weight)))
+            return mb.linear(x=a, weight=weight, bias=bias)
+    y = mb.matmul(x=a, y=call.var(1), transpose_x=trans_a, transpose_y=trans_b)
+    if alpha != 1.0:
+        y = mb.mul(x=y, y=alpha)
+    if not call.has(2):
+        return y
+    return mb.add(x=y, y=call.var(2) if beta == 1.0 else mb.mul(x=call.var(2), y=beta))

@@ -1,0 +1,105 @@
+"""Q/DQ: 8-bit weights stored as 8-bit, 8-bit activations through iOS 17's ``quantize`` and ``dequantize``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export.coreml.call import Call
+from export.coreml.mil import mb
+from export.coreml.registry import lowers
+
+_EIGHT_BIT = {"INT8": "int8", "UINT8": "uint8"}
+_SIXTEEN_BIT = {"INT16": np.iinfo(np.int16), "UINT16": np.iinfo(np.uint16)}
+
+
+@lowers("QuantizeLinear", since=13)
+def quantize_linear(call: Call) -> Any:
+    """``clip(round(x/scale) + zero_point)`` to 8 bits.
+
+    Core ML has no 16-bit activations. A 16-bit Quantize that only DequantizeLinear reads is computed in floats: its
+    saturation is kept as a clip and its rounding, finer than fp16's for most values, is left to fp16.
+    """
+    _no_blocks(call)
+    scale = call.required(1, "scale")
+    dtype = call.node.outputs[0].dtype.name
+    if dtype in _SIXTEEN_BIT:
+        return _saturate(call, scale, _SIXTEEN_BIT[dtype])
+    if dtype not in _EIGHT_BIT:
+        raise call.unsupported(f"quantization to {dtype.lower()}; 8 and 16 bits are supported")
+    return mb.quantize(
+        input=call.var(0),
+        zero_point=_zero_point(call, scale, _EIGHT_BIT[dtype]),
+        scale=_vector(scale),
+        output_dtype=_EIGHT_BIT[dtype],
+        **({"axis": call.axis(1)} if scale.size > 1 else {}),
+    )
+
+
+@lowers("DequantizeLinear", since=13)
+def dequantize_linear(call: Call) -> Any:
+    """``(q − zero_point)·scale``; of a constant, 8-bit data in the file, or a float constant for wider integers."""
+    _no_blocks(call)
+    scale = call.required(1, "scale")
+    dtype, data = call.dtype(0).name, call.array(0)
+    axis = call.axis(1) if scale.size > 1 else 0
+    if data is not None and dtype in _EIGHT_BIT:
+        zero_point = _zero_point(call, scale, _EIGHT_BIT[dtype])
+        return mb.constexpr_affine_dequantize(
+            quantized_data=data, zero_point=zero_point, scale=_vector(scale), axis=axis, name=call.node.inputs[0].name
+        )
+    if data is not None and dtype in ("INT16", "UINT16", "INT32"):
+        shape = [1] * data.ndim
+        if scale.size > 1:
+            shape[axis] = -1
+        zero_point = call.array(2) if call.has(2) else np.zeros_like(scale, dtype=np.int32)
+        centered = data.astype(np.float64) - (zero_point.reshape(shape) if scale.size > 1 else zero_point.item())
+        factor = scale.reshape(shape) if scale.size > 1 else scale.item()
+        return mb.const(val=(centered * factor).astype(np.float32))
+    if dtype in _SIXTEEN_BIT:
+        return mb.identity(x=call.var(0))  # the Quantize before it stayed in floats
+    if dtype not in _EIGHT_BIT:
+        raise call.unsupported(f"dequantization of {dtype.lower()}")
+    return mb.dequantize(
+        input=call.var(0),
+        zero_point=_zero_point(call, scale, _EIGHT_BIT[dtype]),
+        scale=_vector(scale),
+        **({"axis": axis} if scale.size > 1 else {}),
+    )
+
+
+def _saturate(call: Call, scale: np.ndarray, limits: np.iinfo) -> Any:
+    output = call.node.outputs[0]
+    if scale.size != 1 or output.is_graph_output():
+        raise call.unsupported("16-bit quantization per channel or of an output")
+    for reader, _ in output.uses():
+        same = all(
+            np.array_equal(_constant_input(reader, index), _constant_input(call.node, index)) for index in (1, 2)
+        )
+        if reader.op_type != "DequantizeLinear" or not same:
+            raise call.unsupported("16-bit values that another node than their DequantizeLinear reads")
+    zero = int(call.array(2).item()) if call.has(2) else 0
+    factor = float(scale.item())
+    return mb.clip(x=call.var(0), alpha=(limits.min - zero) * factor, beta=(limits.max - zero) * factor)
+
+
+def _constant_input(node: Any, index: int) -> np.ndarray | None:
+    value = node.inputs[index] if index < len(node.inputs) else None
+    return None if value is None or value.const_value is None else value.const_value.numpy()
+
+
+def _no_blocks(call: Call) -> None:
+    if call.attr("block_size", 0):
+        raise call.unsupported("blockwise quantization")
+
+
+def _vector(scale: np.ndarray) -> Any:
+    """MIL wants one scale as a scalar, and one per channel as a vector."""
+    return scale.reshape(-1) if scale.size > 1 else np.float32(scale.item())
+
+
+def _zero_point(call: Call, scale: np.ndarray, dtype: str) -> Any:
+    zero = call.required(2, "zero point") if call.has(2) else np.zeros_like(scale, dtype=dtype)
+    zero = zero.astype(dtype)
+    return np.broadcast_to(zero.reshape(-1), scale.size).copy() if scale.size > 1 else zero.reshape(-1)[0]
