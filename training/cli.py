@@ -32,7 +32,8 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="Length of the run.")] = 20_000,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes if that is sooner.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Photos a step.")] = 4,
-    crop: Annotated[int, typer.Option(min=64, help="Side of the square crops, a multiple of 16.")] = 256,
+    crop: Annotated[int, typer.Option(min=64, help="Side of the square the network sees, a multiple of 16.")] = 288,
+    window: Annotated[int, typer.Option(min=64, help="Side of the square inside it that the losses see.")] = 208,
     style_size: Annotated[int, typer.Option(min=64, help="Short side of the paintings: sets the brush size.")] = 384,
     content_weight: Annotated[float, typer.Option(min=0, help="How much of the photo stays.")] = 1.0,
     style_weight: Annotated[float, typer.Option(min=0, help="How strong the painting is.")] = 10.0,
@@ -52,6 +53,8 @@ def train(
         raise unknown("network", network, NETWORK_NAMES)
     if crop % 16:
         raise BrushportError(f"--crop {crop} is not a multiple of 16; use {max(64, round(crop / 16) * 16)}.")
+    if window > crop:
+        raise BrushportError(f"--window {window} does not fit into --crop {crop}; give a smaller one.")
     try:
         from training.config import Config
         from training.trainer import Trainer, progress_bar
@@ -85,6 +88,7 @@ def train(
             minutes=minutes,
             batch=batch,
             crop=crop,
+            window=window,
             style_size=style_size,
             content_weight=content_weight,
             style_weight=style_weight,

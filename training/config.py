@@ -20,7 +20,8 @@ class Config:
     steps: int = 20_000
     minutes: float | None = None
     batch: int = 4
-    crop: int = 256
+    crop: int = 288
+    window: int = 208
     style_size: int = 384
     style_scales: list[float] = field(default_factory=lambda: [1.0, 0.5])
     content_weight: float = 1.0

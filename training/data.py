@@ -54,7 +54,7 @@ class PhotoBatches(Dataset):
         self.photos, self.steps, self.batch, self.styles, self.seed = photos, steps, batch, styles, seed
         self.augment = v2.Compose(
             [
-                v2.RandomResizedCrop(crop, scale=(0.3, 1.0), ratio=(0.9, 1.1), antialias=True),
+                v2.RandomResizedCrop(crop, scale=(0.5, 1.0), ratio=(0.9, 1.1), antialias=True),
                 v2.RandomHorizontalFlip(),
                 v2.ToDtype(torch.float32, scale=True),
             ]

@@ -1,4 +1,4 @@
-"""What makes a picture a painting of a photo: content, style and smoothness, each relative so that weights carry over."""
+"""What makes a photo a painting: content, style and smoothness, each relative so that weights carry over."""
 
 import torch
 

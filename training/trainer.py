@@ -111,7 +111,8 @@ class Trainer:
         config = self.config
         weights = F.one_hot(styles, len(config.styles)).float()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            output = self.network(photos, weights).float()
+            painting = self.network(photos, weights).float()
+            output, photos = self.same_window(painting, photos)
             with torch.no_grad():
                 content = self.eyes(photos).content
             style = torch.zeros((), device=self.device)
@@ -127,6 +128,19 @@ class Trainer:
             "tv": config.tv_weight * total_variation(output),
         }
         return {"total": sum(parts.values()), **parts}
+
+    def same_window(self, *pictures: torch.Tensor) -> list[torch.Tensor]:
+        """The same random square of ``window`` pixels out of each of ``pictures`` (B, 3, S, S).
+
+        The network sees where the border of its input is (zero padding). Judged on the whole picture, it learns to
+        lay out the painting's composition around that; judged on a window it cannot place, it has to paint alike
+        everywhere.
+        """
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        free = self.config.crop - self.config.window
+        top, left = torch.randint(free + 1, (2,), generator=generator).tolist()
+        size = self.config.window
+        return [picture[:, :, top : top + size, left : left + size] for picture in pictures]
 
     def train(self, progress: Progress | None = None) -> None:
         """Run to the end, writing checkpoint, curve and samples on the way."""

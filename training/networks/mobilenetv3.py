@@ -39,6 +39,9 @@ class MobileNetV3(nn.Module):
         self.refine = Residual(48, styles)
         self.up2 = Up(48, half, 32, styles)
         self.paint = SamePadConv2d(32, 3 * 4)
+        with torch.no_grad():  # the four pixels of each shuffle start equal: no checkerboard (Aitken et al., 2017)
+            self.paint.weight.copy_(self.paint.weight[::4].repeat_interleave(4, dim=0))
+            self.paint.bias.copy_(self.paint.bias[::4].repeat_interleave(4, dim=0))
 
     def train(self, mode: bool = True) -> "MobileNetV3":
         """Switch the decoder; the encoder's batch norms always use their stored statistics."""
