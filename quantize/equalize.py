@@ -1,0 +1,123 @@
+"""Norm equalization: gives the channels in front of an instance norm equal spans, exactly.
+
+Instance norm y = (x - mean(x)) / sqrt(var(x) + eps) * g + b cancels what was done to each channel before it: for
+x' = a (x - m), with a > 0, it gives the same y when eps' = a^2 eps. So the convolution that makes x may take
+a W and a (bias - m) instead, with m the middle and a the inverse half-span of each channel on calibration photos.
+One int8 scale for the whole tensor then serves every channel as well as a scale of its own would, and no value
+is large enough for fp16 to overflow.
+
+ONNX has one eps for all channels, eps' = c^2 eps. A channel with a different from c has its y off by a factor of
+1 + (eps - eps' / a^2) / (2 var), which is held under ``TOLERANCE``: where a channel's variance is too small for
+that (eps matters to it), it is scaled by c itself, which is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx_ir as ir
+
+from quantize.ranges import values_by_name
+from quantize.runtime import Sample, open_session, run
+
+HALF_SPAN = 4.0  # of an equalized channel, so that its variance is near 1 (normal values reach 4 sigma)
+TOLERANCE = 1e-5  # relative, of the norm's output: 100 dB
+FLAT = 1e-12  # half-spans under this are of a channel that never changes
+
+
+def equalize_norms(model: ir.Model, samples: Iterable[Sample]) -> tuple[ir.Model, list[str]]:
+    """A copy of ``model`` with equalized convolutions, and the names of those.
+
+    Convolutions (Conv, ConvTranspose without groups) whose only reader is an InstanceNormalization count. The
+    statistics come from all ``samples``; a handful is enough.
+    """
+    model = model.clone()
+    pairs = [(node, node.outputs[0].consumers()[0]) for node in model.graph if _feeds_norm(node)]
+    if not pairs:
+        return model, []
+    statistics = _channel_statistics(model, [conv.outputs[0].name for conv, _ in pairs], samples)
+    for conv, norm in pairs:
+        _equalize(model.graph, conv, norm, *statistics[conv.outputs[0].name])
+    return model, [conv.name for conv, _ in pairs]
+
+
+def _feeds_norm(node: ir.Node) -> bool:
+    if node.op_type not in ("Conv", "ConvTranspose") or node.outputs[0].is_graph_output():
+        return False
+    if node.op_type == "ConvTranspose" and "group" in node.attributes and node.attributes["group"].as_int() != 1:
+        return False
+    consumers = node.outputs[0].consumers()
+    constants = [value for value in node.inputs[1:] if value is not None]
+    return (
+        len(consumers) == 1
+        and consumers[0].op_type == "InstanceNormalization"
+        and consumers[0].inputs[0] is node.outputs[0]
+        and all(value.is_initializer() and value.const_value is not None for value in constants)
+    )
+
+
+def _equalize(
+    graph: ir.Graph, conv: ir.Node, norm: ir.Node, low: np.ndarray, high: np.ndarray, variance: np.ndarray
+) -> None:
+    epsilon = norm.attributes["epsilon"].as_float() if "epsilon" in norm.attributes else 1e-5
+    scale = HALF_SPAN / np.maximum((high - low) / 2, FLAT)
+    common = float(np.sqrt(min(np.median(scale**2), 1e-5 / epsilon)))
+    new_epsilon = float(np.float32(common**2 * epsilon))
+    common = float(np.sqrt(new_epsilon / epsilon))
+    error = np.abs(epsilon - new_epsilon / scale**2) / (2 * np.maximum(variance, FLAT**2))
+    scale = np.where(error <= TOLERANCE, scale, common)
+    middle = (low + high) / 2
+
+    weight = conv.inputs[1].const_value.numpy().astype(np.float64)
+    shape = (-1, 1, 1, 1) if conv.op_type == "Conv" else (1, -1, 1, 1)
+    has_bias = len(conv.inputs) > 2 and conv.inputs[2] is not None
+    bias = conv.inputs[2].const_value.numpy().astype(np.float64) if has_bias else np.zeros(len(scale))
+    weight_value = _constant(graph, f"{conv.name}_equalized_weight", weight * scale.reshape(shape))
+    bias_value = _constant(graph, f"{conv.name}_equalized_bias", (bias - middle) * scale)
+    old = conv.inputs[1:]
+    conv.resize_inputs(3)
+    conv.replace_input_with(1, weight_value)
+    conv.replace_input_with(2, bias_value)
+    norm.attributes["epsilon"] = ir.AttrFloat32("epsilon", new_epsilon)
+    for value in old:
+        if value is not None and not value.uses():
+            graph.initializers.pop(value.name, None)
+
+
+def _channel_statistics(
+    model: ir.Model, names: list[str], samples: Iterable[Sample]
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """By tensor name: each channel's minimum, maximum, and smallest variance on one sample; float64 (C,)."""
+    model = model.clone()
+    values = values_by_name(model.graph)
+    model.graph.outputs.clear()
+    axes = _constant(model.graph, "channel_statistics_axes", np.array([0, 2, 3], np.int64))
+    for name in names:
+        mean = ir.node("ReduceMean", [values[name], axes], {"keepdims": 1}).outputs[0]
+        centered = ir.node("Sub", [values[name], mean]).outputs[0]
+        square = ir.node("Mul", [centered, centered]).outputs[0]
+        outputs = {
+            "low": ir.node("ReduceMin", [values[name], axes], {"keepdims": 0}).outputs[0],
+            "high": ir.node("ReduceMax", [values[name], axes], {"keepdims": 0}).outputs[0],
+            "variance": ir.node("ReduceMean", [square, axes], {"keepdims": 0}).outputs[0],
+        }
+        model.graph.extend([value.producer() for value in (mean, centered, square, *outputs.values())])
+        for suffix, value in outputs.items():
+            value.name, value.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)
+            model.graph.outputs.append(value)
+    session = open_session(model)
+    rows = [run(session, sample) for sample in samples]
+    statistics = {}
+    for index, name in enumerate(names):
+        low, high, variance = (np.stack([row[3 * index + k] for row in rows]).astype(np.float64) for k in range(3))
+        statistics[name] = (low.min(axis=0), high.max(axis=0), variance.min(axis=0))
+    return statistics
+
+
+def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    array = array if array.dtype == np.int64 else array.astype(np.float32)
+    tensor = ir.tensor(array, name=name)
+    value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value

@@ -1,0 +1,228 @@
+"""Writes Q/DQ pairs into a hub: the form of int8 that ONNX Runtime runs and both compilers lower.
+
+A quantized convolution reads ``DequantizeLinear(QuantizeLinear(x))``, an int8 weight and an int32 bias through a
+DequantizeLinear each, and is followed by a pair on its output, or on its Relu's output where the Relu is the only
+reader. What a quantized convolution gives exists in int8 alone, so every reader takes the pair's output; what a
+float node gives exists in float too, and its other readers keep that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from quantize import rounding
+
+# The name endings of ONNX Runtime's quantizer.
+QUANTIZED, DEQUANTIZED, SCALE, ZERO_POINT = (
+    "_QuantizeLinear_Output",
+    "_DequantizeLinear_Output",
+    "_scale",
+    "_zero_point",
+)
+
+QUANTIZABLE = ("Conv", "ConvTranspose")
+
+
+def why_not(node: ir.Node) -> str | None:
+    """Why ``node`` cannot be quantized, or None when it can."""
+    if node.op_type not in QUANTIZABLE:
+        return "not a convolution"
+    if node.outputs[0].dtype != ir.DataType.FLOAT:
+        return "not float32"
+    if node.inputs[1].const_value is None or not node.inputs[1].is_initializer():
+        return "its weight is not constant"
+    if len(node.inputs) > 2 and node.inputs[2] is not None and node.inputs[2].const_value is None:
+        return "its bias is not constant"
+    if node.inputs[0].is_initializer():
+        return "its input is constant"
+    return None
+
+
+def range_source(value: ir.Value) -> ir.Value:
+    """The tensor whose range ``value`` shares, found upwards through nodes that only move or repeat elements.
+
+    Both then get the same scale, and the nodes between can run on int8 as they are.
+    """
+    while (node := value.producer()) is not None and _only_moves(node):
+        value = node.inputs[0]
+    return value
+
+
+def quantized_output(node: ir.Node) -> ir.Value:
+    """The tensor that is rounded after ``node``: its Relu's output if nothing else reads its own, else its own."""
+    output = node.outputs[0]
+    consumers = output.consumers()
+    if len(consumers) == 1 and consumers[0].op_type == "Relu" and not output.is_graph_output():
+        return consumers[0].outputs[0]
+    return output
+
+
+def calibrated_values(nodes: Iterable[ir.Node]) -> list[str]:
+    """Names of the tensors whose ranges quantizing ``nodes`` needs, each once, in order."""
+    names = {}
+    for node in nodes:
+        names[range_source(node.inputs[0]).name] = None
+        names[quantized_output(node).name] = None
+    return list(names)
+
+
+def insert_qdq(model: ir.Model, names: Iterable[str], ranges: Mapping[str, tuple[float, float]]) -> ir.Model:
+    """A copy of ``model`` in which the convolutions ``names`` are int8.
+
+    ``ranges`` gives (low, high) of every tensor that :func:`calibrated_values` lists. All new values carry
+    dtype and shape, constants are initializers, the opset stays as it is.
+    """
+    model = model.clone()
+    writer = _Writer(model.graph, ranges)
+    wanted = set(names)
+    nodes = [node for node in model.graph if node.name in wanted]
+    sources = {node: range_source(node.inputs[0]).name for node in nodes}
+    targets = {node: quantized_output(node) for node in nodes}
+    for target in targets.values():
+        writer.round_everywhere(target)
+    for node in nodes:
+        writer.round_input(node, sources[node])
+        writer.round_constants(node)
+    _drop_unread(model.graph)
+    model.graph.sort()
+    return model
+
+
+class _Writer:
+    """Adds Q/DQ nodes to one graph; remembers what it has rounded."""
+
+    def __init__(self, graph: ir.Graph, ranges: Mapping[str, tuple[float, float]]) -> None:
+        self.graph = graph
+        self.ranges = ranges
+        self.parameters: dict[str, tuple[ir.Value, ir.Value]] = {}  # scale and zero point by source name
+        self.pairs: dict[ir.Value, ir.Value] = {}  # a rounded tensor's dequantized form
+        self.input_scales: dict[ir.Node, np.float32] = {}
+
+    def round_everywhere(self, value: ir.Value) -> None:
+        """Round ``value`` for all its readers, graph output included (whose name the rounded form then takes)."""
+        if value in self.pairs:
+            return
+        uses = list(value.uses())
+        name = value.name
+        position = next((i for i, output in enumerate(self.graph.outputs) if output is value), None)
+        if position is not None:
+            value.name = f"{name}_float"
+        rounded = self._pair(value, name, name, None if position is None else name)
+        for user, index in uses:
+            user.replace_input_with(index, rounded)
+        if position is not None:
+            self.graph.outputs[position] = rounded
+
+    def round_input(self, node: ir.Node, source: str) -> None:
+        """Round ``node``'s data input, for it and the other quantized readers of that tensor."""
+        value = node.inputs[0]
+        self.input_scales[node] = rounding.activation_parameters(*self.ranges[source])[0]
+        if value in self.pairs.values():
+            return
+        node.replace_input_with(0, self.pairs.get(value) or self._pair(value, source, value.name))
+
+    def round_constants(self, node: ir.Node) -> None:
+        """Put ``node``'s weight in int8 and its bias in int32 behind a DequantizeLinear each."""
+        weight = node.inputs[1].const_value.numpy()
+        axis = _channel_axis(node)
+        scales = rounding.weight_scales(weight, axis)
+        bias = node.inputs[2] if len(node.inputs) > 2 else None
+        if bias is not None:
+            values = bias.const_value.numpy()
+            scales = rounding.widen_for_bias(values, self.input_scales[node], scales)
+            bias_scales = (scales.astype(np.float64) * self.input_scales[node]).astype(np.float32)
+            bias_axis = 0 if axis is not None else None
+            rounded = rounding.round_bias(values, bias_scales)
+            node.replace_input_with(2, self._constant(node, bias, rounded, bias_scales, bias_axis))
+        rounded = rounding.round_weight(weight, scales, axis)
+        node.replace_input_with(1, self._constant(node, node.inputs[1], rounded, scales, axis))
+
+    def _pair(self, value: ir.Value, source: str, stem: str, name: str | None = None) -> ir.Value:
+        scale, zero_point = self._parameters(source)
+        quantize = self._node("QuantizeLinear", [value, scale, zero_point], f"{stem}{QUANTIZED}")
+        _describe(quantize, ir.DataType.INT8, value.shape)
+        dequantized = self._node("DequantizeLinear", [quantize, scale, zero_point], name or f"{stem}{DEQUANTIZED}")
+        self.pairs[value] = _describe(dequantized, ir.DataType.FLOAT, value.shape)
+        return dequantized
+
+    def _parameters(self, source: str) -> tuple[ir.Value, ir.Value]:
+        if source not in self.parameters:
+            scale, zero_point = rounding.activation_parameters(*self.ranges[source])
+            self.parameters[source] = (
+                self._initializer(f"{source}{SCALE}", np.asarray(scale)),
+                self._initializer(f"{source}{ZERO_POINT}", np.asarray(zero_point)),
+            )
+        return self.parameters[source]
+
+    def _constant(
+        self, node: ir.Node, value: ir.Value, rounded: np.ndarray, scales: np.ndarray, axis: int | None
+    ) -> ir.Value:
+        stem = f"{node.name}_{value.name}"  # two nodes may share a constant, but not its scales
+        inputs = [
+            self._initializer(f"{stem}_quantized", rounded),
+            self._initializer(f"{stem}{SCALE}", scales),
+            self._initializer(f"{stem}{ZERO_POINT}", np.zeros(scales.shape, rounded.dtype)),
+        ]
+        attributes = {} if axis is None else {"axis": axis}
+        dequantized = self._node("DequantizeLinear", inputs, f"{stem}{DEQUANTIZED}", attributes)
+        return _describe(dequantized, ir.DataType.FLOAT, ir.Shape(rounded.shape))
+
+    def _initializer(self, name: str, array: np.ndarray) -> ir.Value:
+        tensor = ir.tensor(array, name=name)
+        value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+        self.graph.register_initializer(value)
+        return value
+
+    def _node(self, op_type: str, inputs: list[ir.Value], output: str, attributes: dict | None = None) -> ir.Value:
+        node = ir.node(op_type, inputs, attributes, name=f"{output}_{op_type}")
+        node.outputs[0].name = output
+        self.graph.append(node)
+        return node.outputs[0]
+
+
+def _describe(value: ir.Value, dtype: ir.DataType, shape: ir.Shape) -> ir.Value:
+    value.type, value.shape = ir.TensorType(dtype), shape
+    return value
+
+
+def _drop_unread(graph: ir.Graph) -> None:
+    outputs = set(graph.outputs)
+    for name, value in list(graph.initializers.items()):
+        if not value.uses() and value not in outputs:
+            del graph.initializers[name]
+
+
+def _channel_axis(node: ir.Node) -> int | None:
+    """The output channels' axis in the weight; None (one scale for all) where groups share that axis."""
+    if node.op_type == "Conv":
+        return 0
+    return 1 if _integer(node, "group", 1) == 1 else None
+
+
+def _only_moves(node: ir.Node) -> bool:
+    """Whether every element ``node`` gives is an element of its first input, or a zero (which int8 has exactly)."""
+    if node.op_type == "Pad":
+        value = node.inputs[2] if len(node.inputs) > 2 else None
+        zero = value is None or (value.const_value is not None and not value.const_value.numpy().any())
+        return _string(node, "mode", "constant") != "constant" or zero
+    if node.op_type == "Resize":
+        return _string(node, "mode", "nearest") == "nearest" and (
+            _string(node, "coordinate_transformation_mode", "half_pixel") != "tf_crop_and_resize"
+        )
+    if node.op_type == "MaxPool":
+        return len(node.outputs) == 1
+    return node.op_type in MOVING
+
+
+MOVING = ("Reshape", "Transpose", "Slice", "DepthToSpace", "SpaceToDepth", "Squeeze", "Unsqueeze", "Identity")
+
+
+def _string(node: ir.Node, name: str, default: str) -> str:
+    return node.attributes[name].as_string() if name in node.attributes else default
+
+
+def _integer(node: ir.Node, name: str, default: int) -> int:
+    return node.attributes[name].as_int() if name in node.attributes else default

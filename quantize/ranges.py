@@ -1,0 +1,157 @@
+"""Which values the tensors of a graph take on calibration photos, and which range of them int8 should span.
+
+Calibration streams: one photo is in memory at a time. The graph itself reduces each tensor to its minimum,
+its maximum and a thinned-out copy, and of that a histogram is kept, whose size does not depend on the photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil, gcd, prod
+
+import numpy as np
+import onnx_ir as ir
+
+from quantize.runtime import Sample, open_session, run
+from validate.errors import BrushportError
+
+BINS = 8192  # of a histogram; with values over at least half of them, 16 bins or more for an int8 step
+THINNED = 2**16  # elements that are looked at, of a tensor on one photo
+PERCENTILE = 99.99  # share of the elements that the percentile range holds, in percent
+SHRINKING = np.linspace(1.0, 0.2, 33)  # shares of minimum and maximum that the least-squares range tries
+METHODS = ("minmax", "percentile", "mse")
+
+
+class Histogram:
+    """Counts of one tensor's values in ``BINS`` equal bins over [-limit, limit), with the exact extremes.
+
+    ``limit`` is a power of two and doubles when a value lies outside, by adding neighboring bins: what was
+    counted stays exactly counted.
+    """
+
+    def __init__(self) -> None:
+        self.low, self.high = np.inf, -np.inf
+        self.limit = 0.0
+        self.counts = np.zeros(BINS, np.int64)
+
+    def add(self, values: np.ndarray, low: float, high: float) -> None:
+        """Count ``values``, which are some of a tensor whose extremes are ``low`` and ``high``."""
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self._reach(max(abs(low), abs(high)))
+        if self.limit == 0.0:  # nothing but zeros so far
+            return
+        bins = ((values.astype(np.float64) + self.limit) * (BINS / (2 * self.limit))).astype(np.int64)
+        self.counts += np.bincount(bins.clip(0, BINS - 1), minlength=BINS)
+
+    def _reach(self, largest: float) -> None:
+        if largest == 0.0 or largest < self.limit:
+            return
+        limit = float(2.0 ** (np.floor(np.log2(largest)) + 1))
+        quarter = BINS // 4
+        while 0.0 < self.limit < limit and self.counts.any():
+            halved = self.counts.reshape(-1, 2).sum(1)
+            self.counts = np.concatenate([np.zeros(quarter, np.int64), halved, np.zeros(quarter, np.int64)])
+            self.limit *= 2
+        self.limit = limit
+
+    @property
+    def centers(self) -> np.ndarray:
+        """The middle of each bin."""
+        return (np.arange(BINS) + 0.5) * (2 * self.limit / BINS) - self.limit
+
+    def span(self, method: str) -> tuple[float, float]:
+        """The range (low, high) that ``method`` of ``METHODS`` chooses; never wider than the extremes.
+
+        minmax: the extremes. percentile: without the outermost (100 - 99.99) / 2 percent on either side. mse:
+        with the least expected squared error, which is the rounding noise scale^2 / 12 of the values inside plus
+        the clipping error of those outside.
+        """
+        if method == "minmax" or not self.counts.any():
+            return self.low, self.high
+        low, high = self._percentile() if method == "percentile" else self._least_squares()
+        return float(max(low, self.low)), float(min(high, self.high))
+
+    def _percentile(self) -> tuple[float, float]:
+        share = (1 - PERCENTILE / 100) / 2
+        cumulated = np.cumsum(self.counts) / self.counts.sum()
+        edge = 2 * self.limit / BINS
+        first = int(np.searchsorted(cumulated, share, side="right"))
+        last = int(np.searchsorted(cumulated, 1 - share, side="left"))
+        return first * edge - self.limit, (last + 1) * edge - self.limit
+
+    def _least_squares(self) -> tuple[float, float]:
+        centers, counts = self.centers, self.counts
+        lows, highs = min(self.low, 0.0) * SHRINKING, max(self.high, 0.0) * SHRINKING
+        below = np.array([(counts * np.square(np.minimum(centers - low, 0))).sum() for low in lows])
+        above = np.array([(counts * np.square(np.maximum(centers - high, 0))).sum() for high in highs])
+        scales = (highs[None, :] - lows[:, None]) / 255
+        cost = counts.sum() * np.square(scales) / 12 + below[:, None] + above[None, :]
+        i, j = np.unravel_index(np.argmin(cost), cost.shape)
+        return lows[i], highs[j]
+
+
+def calibrate(model: ir.Model, names: Sequence[str], samples: Iterable[Sample]) -> tuple[dict[str, Histogram], int]:
+    """Histograms of the tensors ``names`` over all ``samples``, and how many samples there were.
+
+    Raises :class:`BrushportError` when there are none, or a tensor is not finite for one of them.
+    """
+    histograms = {name: Histogram() for name in names}
+    session = open_session(_reducing(model, names))
+    count = 0
+    for count, sample in enumerate(samples, start=1):
+        reduced = iter(run(session, sample))
+        for name, histogram in histograms.items():
+            low, high, values = float(next(reduced)), float(next(reduced)), next(reduced)
+            if not (np.isfinite(low) and np.isfinite(high)):
+                raise BrushportError(f"The float model's tensor {name} is not finite for calibration photo {count}.")
+            histogram.add(values, low, high)
+    if count == 0:
+        raise BrushportError("There are no calibration photos.")
+    return histograms, count
+
+
+def _reducing(model: ir.Model, names: Sequence[str]) -> ir.Model:
+    """A copy of ``model`` whose outputs are minimum, maximum and a thinned-out copy of each of ``names``."""
+    model = model.clone()
+    graph = model.graph
+    values = values_by_name(graph)
+    graph.outputs.clear()
+    for name in names:
+        value = values[name]
+        minimum = ir.node("ReduceMin", [value], {"keepdims": 0}).outputs[0]
+        maximum = ir.node("ReduceMax", [value], {"keepdims": 0}).outputs[0]
+        flat = ir.node("Reshape", [value, _integers(graph, f"{name}_flat", [-1])]).outputs[0]
+        step = _step(prod(value.shape))
+        inputs = [
+            _integers(graph, f"{name}_{what}", [number])
+            for what, number in (("start", 0), ("end", 2**31 - 1), ("axis", 0), ("step", step))
+        ]
+        thinned = ir.node("Slice", [flat, *inputs]).outputs[0]
+        graph.extend([v.producer() for v in (minimum, maximum, flat, thinned)])
+        for value_out, suffix in ((minimum, "min"), (maximum, "max"), (thinned, "thinned")):
+            value_out.name = f"{name}_{suffix}"
+            value_out.type = ir.TensorType(ir.DataType.FLOAT)
+            graph.outputs.append(value_out)
+    return model
+
+
+def values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:
+    """The inputs and node outputs of ``graph`` by name."""
+    values = {value.name: value for value in graph.inputs}
+    values.update((value.name, value) for node in graph for value in node.outputs)
+    return values
+
+
+def _step(size: int) -> int:
+    """Take every how many-th element: a number that shares no factor with the shape, so all columns are met."""
+    step = ceil(size / THINNED)
+    while gcd(step, size) != 1:
+        step += 1
+    return step
+
+
+def _integers(graph: ir.Graph, name: str, numbers: list[int]) -> ir.Value:
+    tensor = ir.tensor(np.array(numbers, np.int64), name=name)
+    value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
