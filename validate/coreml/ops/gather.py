@@ -1,0 +1,56 @@
+"""Gathering and scattering by index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnx import TensorProto
+
+from validate.coreml.graph import Graph, param, unsupported
+from validate.coreml.registry import mil_op
+
+_REDUCTION = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min": "min"}
+
+
+def _reduction(op: Any) -> str:
+    mode = param(op, "mode")
+    if mode not in _REDUCTION:
+        raise unsupported(op, f"mode {mode!r} is not among {', '.join(_REDUCTION)}")
+    return _REDUCTION[mode]
+
+
+@mil_op("gather", exact=True)
+def gather(graph: Graph, op: Any) -> str:
+    """Slices of x along ``axis`` at ``indices``."""
+    if int(param(op, "batch_dims", 0)) != 0:
+        raise unsupported(op, "batch_dims other than 0 is not supported")
+    return graph.node("Gather", graph.tensor(op.x), graph.tensor(op.indices), axis=int(param(op, "axis")))
+
+
+@mil_op("gather_along_axis", exact=True)
+def gather_along_axis(graph: Graph, op: Any) -> str:
+    """Elements of x along ``axis``, one for each index."""
+    return graph.node("GatherElements", graph.tensor(op.x), graph.tensor(op.indices), axis=int(param(op, "axis")))
+
+
+@mil_op("gather_nd", exact=True)
+def gather_nd(graph: Graph, op: Any) -> str:
+    """Slices of x at the index tuples in the last axis of ``indices``."""
+    indices = graph.node("Cast", graph.tensor(op.indices), to=TensorProto.INT64)
+    return graph.node("GatherND", graph.tensor(op.x), indices, batch_dims=int(param(op, "batch_dims", 0)))
+
+
+@mil_op("scatter_along_axis")
+def scatter_along_axis(graph: Graph, op: Any) -> str:
+    """A copy of ``data`` with elements along ``axis`` updated."""
+    data, updates = graph.tensors(op.data, op.updates)
+    indices, axis = graph.tensor(op.indices), int(param(op, "axis"))
+    return graph.node("ScatterElements", data, indices, updates, axis=axis, reduction=_reduction(op))
+
+
+@mil_op("scatter_nd")
+def scatter_nd(graph: Graph, op: Any) -> str:
+    """A copy of ``data`` with slices at index tuples updated."""
+    data, updates = graph.tensors(op.data, op.updates)
+    indices = graph.node("Cast", graph.tensor(op.indices), to=TensorProto.INT64)
+    return graph.node("ScatterND", data, indices, updates, reduction=_reduction(op))

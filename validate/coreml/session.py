@@ -1,0 +1,54 @@
+"""ONNX Runtime around a translated program."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+
+from validate.coreml.translate import Translation
+from validate.errors import BrushportError, UnsupportedError
+
+
+class Session:
+    """One compiled program for one set of input shapes.
+
+    The optimizer is kept to its basic level, which folds constants and drops what does nothing but leaves
+    every rounding through fp16 in place (``tests/validate/coreml/test_rounding.py`` holds it to that).
+    """
+
+    def __init__(self, translation: Translation, threads: int, name: str) -> None:
+        self._name = name
+        self._weights = {key: np.ascontiguousarray(value) for key, value in translation.weights.items()}
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.intra_op_num_threads = threads
+        values = [ort.OrtValue.ortvalue_from_numpy(value) for value in self._weights.values()]
+        if values:
+            options.add_external_initializers(list(self._weights), values)
+        try:
+            self._session = ort.InferenceSession(
+                translation.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exception classes are not public
+            reason = " ".join(str(error).split())[:300]
+            raise UnsupportedError(f"{name}: ONNX Runtime cannot run the translated program ({reason}).") from error
+        self._types = {item.name: item.type for item in self._session.get_inputs()}
+
+    def run(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name for inputs by name.
+
+        Raises :class:`BrushportError` when the program fails on these values, for example an index out of range.
+        """
+        feeds = {
+            name: value.astype(np.float32 if self._types[name] == "tensor(float)" else np.int32, copy=False)
+            for name, value in tensors.items()
+            if name in self._types
+        }
+        names = [item.name for item in self._session.get_outputs()]
+        try:
+            results = self._session.run(names, feeds)
+        except Exception as error:  # as above
+            reason = " ".join(str(error).split())[:300]
+            raise BrushportError(f"{self._name} fails on this input ({reason}).") from error
+        return dict(zip(names, results, strict=True))
