@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.hub.folding import fold_constants
+from export.hub.folding import clean_up, fold_constants
 from export.hub.model import Hub
 from export.hub.opset import refuse_subgraphs, standardize
 from export.hub.passes import simplify
@@ -42,5 +42,8 @@ def load_hub(
     infer_shapes(model)
     require_static(model)
     simplify(model)
+    clean_up(model)
+    infer_shapes(model)
+    require_static(model)
     ports = read_ports(model, value_range)
     return Hub(model, name or stem, ports.inputs, ports.outputs, source=str(path), notes=ports.notes)

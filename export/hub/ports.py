@@ -77,9 +77,7 @@ def check_range(value_range: object) -> tuple[float, float]:
     try:
         low, high = (float(x) for x in value_range)
     except (TypeError, ValueError) as error:
-        raise BrushportError(
-            f"A value range is two numbers such as 0 and 255, not {value_range!r}."
-        ) from error
+        raise BrushportError(f"A value range is two numbers such as 0 and 255, not {value_range!r}.") from error
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise BrushportError(f"A value range goes from black up to white, not from {low:g} to {high:g}.")
     return low, high

@@ -22,20 +22,14 @@ def check_inputs(model: ir.Model) -> None:
                     f"The input '{value.name}' holds {_type_name(value)} values, and a hub takes float32."
                 )
             if kind == "input" and value.shape is None:
-                raise BrushportError(
-                    f"The input '{value.name}' has no shape; export the ONNX file again with one."
-                )
+                raise BrushportError(f"The input '{value.name}' has no shape; export the ONNX file again with one.")
     if not model.graph.inputs:
         raise BrushportError("The model has no input, so there is nothing to feed a picture to.")
 
 
 def is_image_shape(shape: ir.Shape | None) -> bool:
     """Whether a shape is that of a picture, NCHW with 1 or 3 channels; open dimensions count as fitting."""
-    return (
-        shape is not None
-        and len(shape) == 4
-        and (not isinstance(shape[1], int) or shape[1] in IMAGE_CHANNELS)
-    )
+    return shape is not None and len(shape) == 4 and (not isinstance(shape[1], int) or shape[1] in IMAGE_CHANNELS)
 
 
 def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> bool:
@@ -46,18 +40,14 @@ def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> bool:
     """
     changed = False
     if size is not None and not any(is_image_shape(value.shape) for value in model.graph.inputs):
-        raise BrushportError(
-            "A size was given, but the model has no input that is a picture (1×3×H×W or 1×1×H×W)."
-        )
+        raise BrushportError("A size was given, but the model has no input that is a picture (1×3×H×W or 1×1×H×W).")
     for value in model.graph.inputs:
         dims = list(value.shape)
         if dims and not isinstance(dims[0], int):
             dims[0] = 1
         if is_image_shape(value.shape):
             if not isinstance(dims[1], int):
-                raise BrushportError(
-                    f"The input '{value.name}' has an open number of channels: {_text(value.shape)}."
-                )
+                raise BrushportError(f"The input '{value.name}' has an open number of channels: {_text(value.shape)}.")
             if size is not None:
                 changed |= any(isinstance(d, int) and d != s for d, s in zip(dims[2:], size, strict=True))
                 dims[2:] = size

@@ -73,9 +73,7 @@ def read_model(path: Path) -> ir.Model:
     except DecodeError as error:
         raise BrushportError(f"{path} is not an ONNX file, or it is cut short.") from error
     if not proto.HasField("graph") or not proto.graph.output or not proto.opset_import:
-        raise BrushportError(
-            f"{path} is not an ONNX file, or it is cut short: it holds no graph with outputs."
-        )
+        raise BrushportError(f"{path} is not an ONNX file, or it is cut short: it holds no graph with outputs.")
     _check(path)
     try:
         model = ir.from_proto(proto)
@@ -108,9 +106,7 @@ def _zoo_list() -> str:
 def _model_of_run(folder: Path) -> Path:
     model = folder / RUN_MODEL
     if not model.is_file():
-        raise BrushportError(
-            f"The folder {folder} holds no {RUN_MODEL}, which a finished training run leaves in it."
-        )
+        raise BrushportError(f"The folder {folder} holds no {RUN_MODEL}, which a finished training run leaves in it.")
     return model
 
 

@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import onnx_ir as ir
+from onnx_ir.passes import common
 
-PASSES: tuple = ()
+from export.hub.passes.absorb_norm_affine import absorb_norm_affine
+from export.hub.passes.eliminate import eliminate
+from export.hub.passes.explicit_pads import explicit_pads
+from export.hub.passes.fold_affine import fold_affine
+from export.hub.passes.fuse_crop import fuse_crop
+from export.hub.passes.fuse_hard_swish import fuse_hard_swish
+from export.hub.passes.fuse_instance_norm import fuse_instance_norm
+from export.hub.passes.fuse_matmul import fuse_matmul
+from export.hub.passes.fuse_pad import fuse_pad
+from export.hub.passes.fuse_pixel_shuffle import fuse_pixel_shuffle
+from export.hub.passes.unwrap_norm import unwrap_norm
+
+# In this order, until none fires. Each returns how often it did; what it leaves unused is removed between them.
+PASSES: tuple[Callable[[ir.Model], int], ...] = (
+    eliminate,
+    explicit_pads,
+    fuse_instance_norm,
+    unwrap_norm,
+    absorb_norm_affine,
+    fuse_crop,
+    fold_affine,
+    fuse_hard_swish,
+    fuse_pixel_shuffle,
+    fuse_pad,
+    fuse_matmul,
+)
+MAX_ROUNDS = 10  # each round makes the graph smaller; this only bounds the time
 
 
-def simplify(model: ir.Model) -> None:
-    """Apply every pass until none fires."""
-    del model
+def simplify(model: ir.Model) -> dict[str, int]:
+    """Apply every pass until none fires; returns how often each did, by name. Shapes must be static."""
+    fired: dict[str, int] = {}
+    common.CommonSubexpressionEliminationPass()(model)
+    for _ in range(MAX_ROUNDS):
+        before = sum(fired.values())
+        for rewrite in PASSES:
+            count = rewrite(model)
+            if count:
+                fired[rewrite.__name__] = fired.get(rewrite.__name__, 0) + count
+                common.RemoveUnusedNodesPass()(model)
+        if sum(fired.values()) == before:
+            break
+    return fired
