@@ -13,8 +13,14 @@ from export.coreml.registry import lowers
 
 @lowers("MatMul", since=13)
 def matmul(call: Call) -> Any:
-    """NumPy's ``matmul``."""
-    return mb.matmul(x=call.var(0), y=call.var(1))
+    """NumPy's ``matmul``; a vector counts as a matrix of one row or column."""
+    x, y = call.var(0), call.var(1)
+    if x.rank == 1:
+        x = mb.expand_dims(x=x, axes=[0])
+    if y.rank == 1:
+        y = mb.expand_dims(x=y, axes=[1])
+    product = mb.matmul(x=x, y=y)
+    return product if tuple(product.shape) == call.out_shape() else mb.reshape(x=product, shape=call.out_shape())
 
 
 @lowers("Gemm", since=13)

@@ -66,7 +66,7 @@ def _scales(call: Call) -> list[float]:
 
 
 def _grid(call: Call, size: int, out: int, scale: float) -> np.ndarray:
-    """Where in the input (in pixels, unclamped) each of ``out`` output positions samples, in float32 as ONNX Runtime."""
+    """Where in the input, in unclamped pixels, each of ``out`` outputs samples; in float32, as in ONNX Runtime."""
     i, scale = np.arange(out, dtype=np.float32), np.float32(scale)
     half_pixel = (i + np.float32(0.5)) / scale - np.float32(0.5)
     mode = call.attr("coordinate_transformation_mode", "half_pixel")
@@ -154,10 +154,8 @@ def _interpolate(call: Call, grids: dict[int, np.ndarray], mode: str) -> Any:
     for axis, grid in grids.items():
         size = call.shape(0)[axis]
         matrix = _linear_matrix(grid, size) if mode == "linear" else _cubic_matrix(call, grid, size)
-        if axis == call.rank - 1:
-            x = mb.matmul(x=x, y=np.ascontiguousarray(matrix.T))
-        else:
-            x = mb.matmul(x=matrix, y=x)
+        last = axis == call.rank - 1
+        x = mb.matmul(x=x, y=np.ascontiguousarray(matrix.T)) if last else mb.matmul(x=matrix, y=x)
     return x
 
 

@@ -13,6 +13,9 @@ from export.coreml.registry import lowers
 _DTYPES = {"FLOAT": "fp32", "DOUBLE": "fp32", "FLOAT16": "fp32", "INT32": "int32", "INT64": "int32", "BOOL": "bool"}
 """MIL types by ONNX type. fp16 is not forced here: the compute precision decides."""
 
+_EIGHT_BIT = {"INT8": "int8", "UINT8": "uint8"}
+"""What a quantized tensor may be cast from (iOS 17); nothing is cast to it, since MIL leaves the rounding open."""
+
 
 def _unary(op_type: str, since: int, mil_op: str) -> None:
     """Register an operator of one input that MIL has under another name."""
@@ -63,10 +66,10 @@ def reciprocal(call: Call) -> Any:
 
 @lowers("Cast", since=13)
 def cast(call: Call) -> Any:
-    """Between floats, int32 (for every integer) and bool; towards zero, as in ONNX."""
+    """Between floats, int32 (for wider integers) and bool, and from 8 bits; towards zero, as in ONNX."""
     to = call.node.attributes["to"].value
     dtype = _DTYPES.get(_type_name(to))
-    source = _DTYPES.get(call.dtype(0).name)
+    source = (_DTYPES | _EIGHT_BIT).get(call.dtype(0).name)
     if dtype is None or source is None:
         raise call.unsupported(f"a cast to {_type_name(to)}")
     return mb.identity(x=call.var(0)) if dtype == source else mb.cast(x=call.var(0), dtype=dtype)
