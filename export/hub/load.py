@@ -9,9 +9,10 @@ from export.hub.folding import clean_up, fold_constants
 from export.hub.model import Hub
 from export.hub.opset import refuse_subgraphs, standardize
 from export.hub.passes import simplify
-from export.hub.ports import read_ports
+from export.hub.ports import read_metadata, read_ports, write_metadata
 from export.hub.shapes import check_inputs, fix_input_shapes, forget_shapes, infer_shapes, require_static
 from export.hub.source import find_model, read_model
+from export.hub.styles import select_styles, style_names
 
 
 def load_hub(
@@ -36,6 +37,11 @@ def load_hub(
     model = standardize(read_model(path))
     check_inputs(model)
     fix_input_shapes(model, size)
+    metadata = read_metadata(model)
+    names = style_names(model, metadata)
+    if styles is not None:
+        names = select_styles(model, names, styles)
+        write_metadata(model, {**metadata, "styles": list(names)})
     forget_shapes(model)
     fold_constants(model)
     refuse_subgraphs(model)
@@ -46,4 +52,4 @@ def load_hub(
     infer_shapes(model)
     require_static(model)
     ports = read_ports(model, value_range)
-    return Hub(model, name or stem, ports.inputs, ports.outputs, source=str(path), notes=ports.notes)
+    return Hub(model, name or stem, ports.inputs, ports.outputs, names, str(path), ports.notes)

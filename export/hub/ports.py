@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
+from export.hub.ranges import bounds
 from export.hub.shapes import is_image_shape
 from export.hub.source import short
 from validate.errors import BrushportError
@@ -84,19 +85,27 @@ def check_range(value_range: object) -> tuple[float, float]:
 
 
 def detect_range(model: ir.Model) -> tuple[tuple[float, float], str]:
-    """Run the model on a photo in 0..1 and judge by what comes out; returns the range and the reason."""
-    outputs = run_on_photo(model)
-    if not outputs:
+    """Judge by the bounds of the output picture or, if it has none, run the model on a photo in 0..1.
+
+    Returns the range and the reason. What the output's range is, the input's is taken to be.
+    """
+    pictures = [value for value in model.graph.outputs if _is_picture(value)]
+    if not pictures:
         return RANGES[0], "it gives no picture to judge by"
-    low, high = min(float(np.min(o)) for o in outputs), max(float(np.max(o)) for o in outputs)
+    limits = [bounds(value) for value in pictures]
+    low, high = min(pair[0] for pair in limits), max(pair[1] for pair in limits)
+    reason = f"its output is bounded to {low:g}..{high:g} by its last operators"
     if not (np.isfinite(low) and np.isfinite(high)):
-        return RANGES[0], "a photo in 0..1 makes it give values that are not finite"
-    seen = f"a photo in 0..1 comes out as {low:.2f}..{high:.2f}"
+        outputs = run_on_photo(model)
+        low, high = min(float(np.min(o)) for o in outputs), max(float(np.max(o)) for o in outputs)
+        if not (np.isfinite(low) and np.isfinite(high)):
+            return RANGES[0], "a photo in 0..1 makes it give values that are not finite"
+        reason = f"a photo in 0..1 comes out as {low:.2f}..{high:.2f}"
     if max(abs(low), abs(high)) > BYTE_EXTENT:
-        return RANGES[1], seen
+        return RANGES[1], reason
     if low < SIGNED_MINIMUM and high <= SIGNED_MAXIMUM:
-        return RANGES[2], seen
-    return RANGES[0], seen
+        return RANGES[2], reason
+    return RANGES[0], reason
 
 
 def run_on_photo(model: ir.Model) -> list[np.ndarray]:
@@ -120,7 +129,7 @@ def run_on_photo(model: ir.Model) -> list[np.ndarray]:
             else:
                 feeds[value.name] = np.full(shape, 1 / max(shape[-1] if shape else 1, 1), np.float32)
         pictures = [value.name for value in model.graph.outputs if _is_picture(value)]
-        return session.run(pictures, feeds) if pictures else []
+        return session.run(pictures, feeds)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         raise BrushportError(f"ONNX Runtime cannot run the model: {short(error)}.") from error
 
