@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+# Under this name every artifact carries its ports, so that it can be checked without its manifest.
+PORTS_KEY = "brushport_ports"
 
 
 @dataclass(frozen=True)
@@ -27,3 +32,19 @@ class Port:
     def color(self) -> str | None:
         """``"RGB"``, ``"L"`` (gray) or ``None``."""
         return {3: "RGB", 1: "L"}.get(self.shape[1]) if self.is_image else None
+
+
+def ports_to_json(inputs: Iterable[Port], outputs: Iterable[Port]) -> str:
+    """The ports as the JSON text that an artifact carries."""
+    return json.dumps({"inputs": [asdict(port) for port in inputs], "outputs": [asdict(port) for port in outputs]})
+
+
+def ports_from_json(text: str) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Inputs and outputs out of :func:`ports_to_json`'s text; raises ValueError, KeyError or TypeError if it is not."""
+
+    def port(fields: dict) -> Port:
+        value_range = fields["value_range"]
+        return Port(fields["name"], tuple(fields["shape"]), tuple(value_range) if value_range else None)
+
+    stored = json.loads(text)
+    return tuple(map(port, stored["inputs"])), tuple(map(port, stored["outputs"]))

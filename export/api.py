@@ -1,0 +1,169 @@
+"""``export_model``: a model in, a verified artifact and its manifest out. The command only wraps this."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+
+from export.hub import Hub, load_hub
+from export.manifest import embedded, measured_facts, static_facts
+from export.targets import Target, find_precision, find_target
+from validate.command import unknown
+from validate.compare import SSIM_FLOORS, Comparison, compare, feeds_for
+from validate.errors import BrushportError, QualityError
+from validate.files import replacing
+from validate.photos import default_photos, iterate_default_photos, iterate_photos, load_photos
+from validate.runners import OnnxRunner, Tensors, open_artifact
+
+VERIFICATION_PHOTOS = 3
+CALIBRATION_PHOTOS = 16
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """One artifact: where it and its manifest are, and how it compares to the hub (None if not verified)."""
+
+    path: Path
+    manifest_path: Path
+    manifest: dict = field(repr=False)
+    comparison: Comparison | None = None
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the artifact, in 10⁶ bytes."""
+        return self.manifest["bytes"] / 1e6
+
+
+def export_model(
+    model: str | Path = "unet",
+    target: str = "coreml",
+    *,
+    precision: str | None = None,
+    size: tuple[int, int] | None = None,
+    styles: Sequence[str] | None = None,
+    value_range: tuple[float, float] | None = None,
+    io: str = "image",
+    calibration: str | Path | None = None,
+    photos: str | Path | None = None,
+    output: str | Path = "artifacts",
+    verify: bool = True,
+    floor: float | None = None,
+    report: Report = lambda step: None,
+) -> ExportResult:
+    """Compile ``model`` for ``target``, compare what was written with the hub, and keep it if it paints the same.
+
+    ``model`` is a zoo name, an ``.onnx`` file or a training run; ``target`` ``"coreml"`` or ``"tflite"``;
+    ``precision`` one of the target's (its default for None); ``size`` (height, width) of the pictures; ``styles``
+    names to keep, one name bakes it in; ``value_range`` the tensor values of black and white, found out by default;
+    ``io`` ``"image"`` (8-bit pictures in and out) or ``"tensor"`` (float32 in hub values); ``calibration`` and
+    ``photos`` folders (bundled photos by default); ``floor`` the least mean SSIM (``SSIM_FLOORS`` by default).
+    Writes ``output/NAME-PRECISION`` with the target's ending, its manifest ``.json`` and the hub it was compared with,
+    ``NAME-HxW.onnx``; each appears whole or not at all.
+    ``report`` is told each step's name as it begins.
+
+    Raises BrushportError for input that cannot be used, UnsupportedError for a model that the target cannot
+    express, QualityError when the artifact is below the floor; nothing is kept then.
+    """
+    destination = find_target(target)
+    precision = find_precision(destination, precision)
+    if io not in ("image", "tensor"):
+        raise unknown("io", io, ("image", "tensor"))
+    output = Path(output)
+    report("reading the model")
+    hub = load_hub(model, size=size, styles=styles, value_range=value_range)
+    shown = _photos(hub, photos) if verify else []
+    hub_bytes = ir.to_proto(hub.model).SerializeToString()
+    facts = static_facts(hub, hub_bytes, destination, precision, io)
+    compiled = hub
+    if precision == "int8":
+        report("calibrating")
+        compiled, facts["int8"] = _quantized(hub, calibration)
+    with replacing(output / f"{hub.name}-{precision}{destination.suffix}") as path:
+        report("compiling")
+        destination.compile(compiled, path, precision=precision, io=io, metadata=embedded(hub, facts))
+        facts["census"] = _census(destination, path)
+        comparison = None
+        if verify:
+            report("comparing with the hub")
+            comparison = _verify(hub, hub_bytes, path, shown)
+            _require(comparison, precision, floor, path.name)
+        facts |= measured_facts(path, comparison, SSIM_FLOORS[precision] if floor is None else floor, destination)
+        final = output / path.name
+        manifest_path = final.with_suffix(".json")
+        with replacing(output / facts["hub"]["file"]) as hub_path:
+            hub_path.write_bytes(hub_bytes)
+        with replacing(manifest_path) as manifest:
+            manifest.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return ExportResult(final, manifest_path, facts, comparison)
+
+
+def image_size(hub: Hub) -> tuple[int, int]:
+    """(height, width) of the hub's first picture; raises BrushportError when it takes none."""
+    for port in hub.inputs:
+        if port.is_image:
+            return port.shape[2], port.shape[3]
+    raise BrushportError(f"'{hub.name}' takes no picture (1×3×H×W or 1×1×H×W), so photos cannot verify it.")
+
+
+def _photos(hub: Hub, folder: str | Path | None) -> list[np.ndarray]:
+    size = image_size(hub)
+    if folder is None:
+        return default_photos(VERIFICATION_PHOTOS, size)
+    return load_photos(folder, size, VERIFICATION_PHOTOS)
+
+
+def _calibration_feeds(hub: Hub, folder: str | Path | None) -> Iterator[Tensors]:
+    size = image_size(hub)
+    if folder is None:
+        photos = iterate_default_photos(CALIBRATION_PHOTOS, size, use="calibration")
+    else:
+        photos = iterate_photos(folder, size, CALIBRATION_PHOTOS)
+    yield from feeds_for(hub.inputs, list(islice(photos, CALIBRATION_PHOTOS)))
+
+
+def _quantized(hub: Hub, calibration: str | Path | None) -> tuple[Hub, dict]:
+    from quantize import quantize_hub
+
+    result = quantize_hub(hub.model, _calibration_feeds(hub, calibration))
+    return hub.with_model(result.model), result.facts()
+
+
+def _census(target: Target, path: Path) -> dict:
+    if target.name == "tflite":
+        from export.tflite import census
+    else:
+        from export.coreml import census
+    return census(path)
+
+
+def _verify(hub: Hub, hub_bytes: bytes, path: Path, photos: list[np.ndarray]) -> Comparison:
+    artifact = open_artifact(path, (hub.inputs, hub.outputs))
+    reference = OnnxRunner(hub_bytes, hub.inputs, hub.outputs)
+    return compare(reference, artifact, feeds_for(hub.inputs, photos))
+
+
+def _require(comparison: Comparison, precision: str, floor: float | None, name: str) -> None:
+    if comparison.passes(precision, floor):
+        return
+    ssim = comparison.mean_ssim
+    got = f"SSIM {ssim:.4f}" if ssim is not None else f"PSNR {comparison.mean_psnr:.1f} dB"
+    wanted = (
+        f" (at least {SSIM_FLOORS[precision] if floor is None else floor} is asked for)" if ssim is not None else ""
+    )
+    raise QualityError(
+        f"{name} does not paint what the hub paints: {got}, {comparison.mean_psnr:.1f} dB{wanted}; it was not kept. "
+        "Try another precision, or --no-verify to keep it all the same."
+    )
+
+
+def relative(path: Path) -> str:
+    """``path`` as a user would type it from here."""
+    return os.path.relpath(path) if not str(os.path.relpath(path)).startswith("..") else str(path)

@@ -1,0 +1,132 @@
+"""``python -m export``: the command that takes a model to a phone's file and proves it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from export.targets import find_precision, find_target, table_lines
+from validate.command import console, reporting_errors
+from validate.errors import BrushportError
+
+EPILOG = "\n\n".join(["Targets and precisions:", *table_lines()])
+app = typer.Typer(
+    add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode="rich"
+)
+
+
+@app.command(epilog=EPILOG)
+@reporting_errors
+def export(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A zoo name, an .onnx file or a training run; without it, every network of the zoo."),
+    ] = None,
+    target: Annotated[str, typer.Option(help="coreml or tflite.")] = "",
+    precision: Annotated[str | None, typer.Option(help="One of the target's, see below.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Short for --precision int8.")] = False,
+    size: Annotated[str | None, typer.Option(help="N or HxW in pixels; needed when the model leaves it open.")] = None,
+    styles: Annotated[str | None, typer.Option(help="Styles to keep, comma-separated; one is baked in.")] = None,
+    value_range: Annotated[
+        str | None, typer.Option("--range", help="Values of black and white, such as 0..1, 0..255 or -1..1.")
+    ] = None,
+    io: Annotated[str, typer.Option(help="image: 8-bit pictures in and out; tensor: float32.")] = "image",
+    calibration: Annotated[Path | None, typer.Option(help="Folder of photos to set int8 ranges by.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos to verify with.")] = None,
+    output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("artifacts"),
+    floor: Annotated[float | None, typer.Option(help="Least mean SSIM against the hub.", min=0, max=1)] = None,
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the hub before keeping.")] = True,
+) -> None:
+    """Compile a model to Core ML or TFLite, and keep the file only if it paints what the model paints."""
+    if not target:
+        raise BrushportError("No target was given; add --target coreml or --target tflite.")
+    destination = find_target(target)
+    if int8 and precision not in (None, "int8"):
+        raise BrushportError(f"--int8 and --precision {precision} contradict each other; give one of them.")
+    precision = find_precision(destination, "int8" if int8 else precision)
+    options = {
+        "precision": precision,
+        "size": parse_size(size),
+        "styles": styles.split(",") if styles else None,
+        "value_range": parse_range(value_range),
+        "io": io,
+        "calibration": calibration,
+        "photos": photos,
+        "output": output,
+        "verify": verify,
+        "floor": floor,
+    }
+    from export.api import export_model  # the heavy imports, after the arguments are known to be good
+    from export.hub import zoo_names
+
+    models = [model] if model else zoo_names()
+    results = []
+    for name in models:
+        with console.status("") as status:
+            results.append(
+                export_model(name, target, **options, report=lambda step, name=name: status.update(f"{name}: {step}"))
+            )
+        for note in results[-1].manifest["notes"]:
+            console.print(f"{name}: {note}", soft_wrap=True, highlight=False)
+    show(results)
+
+
+def show(results: list) -> None:
+    """Print the closing table and the next command to type."""
+    from export.api import relative
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("target", "precision", "file", "MB", "SSIM", "PSNR dB", "ms", "verdict"):
+        table.add_column(column, justify="right" if column in ("MB", "SSIM", "PSNR dB", "ms") else "left", no_wrap=True)
+    for result in results:
+        facts, comparison = result.manifest, result.comparison
+        quality = facts.get("quality", {})
+        table.add_row(
+            facts["target"],
+            facts["precision"],
+            relative(result.path),
+            f"{result.megabytes:.2f}",
+            _number(quality.get("ssim"), 4),
+            "equal" if comparison and comparison.mean_psnr == float("inf") else _number(quality.get("psnr_db"), 1),
+            _number(facts.get("cost", {}).get("latency_ms"), 0),
+            "[green]same picture[/]" if comparison else "[yellow]not verified[/]",
+        )
+    console.print(table, soft_wrap=True)
+    console.print(f"Next: python -m validate {relative(results[0].path)} --picture same.png", soft_wrap=True)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``512`` or ``480x640`` (height × width) as (height, width); raises BrushportError for anything else."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
+    if not found or not int(found[1]) or (found[2] and not int(found[2])):
+        raise BrushportError(f"--size {text} is no size; give N or HEIGHTxWIDTH, such as 512 or 480x640.")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def parse_range(text: str | None) -> tuple[float, float] | None:
+    """``0..255`` as (0.0, 255.0); raises BrushportError for anything else."""
+    if text is None:
+        return None
+    low, dots, high = text.partition("..")
+    try:
+        values = float(low), float(high)
+    except ValueError:
+        values = (0.0, 0.0)
+    if not dots or values[0] >= values[1]:
+        raise BrushportError(f"--range {text} is no range; give BLACK..WHITE, such as 0..1, 0..255 or -1..1.")
+    return values
+
+
+def main() -> None:
+    """Run the command."""
+    app(prog_name="python -m export")

@@ -1,0 +1,91 @@
+"""What can be written: targets × precisions, and what each needs of the phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.hub import Hub
+from validate.command import unknown
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of artifact: its file ending, its precisions with what each needs, and its compiler."""
+
+    name: str
+    suffix: str
+    default: str
+    precisions: dict[str, str]
+    compile: Callable[..., None]
+    layout: str
+    image_dtype: str
+
+
+def _coreml(hub: Hub, path: Path, **options) -> None:
+    from export.coreml import compile_coreml
+
+    compile_coreml(hub, path, **options)
+
+
+def _tflite(hub: Hub, path: Path, **options) -> None:
+    from export.tflite import compile_tflite
+
+    compile_tflite(hub, path, **options)
+
+
+TARGETS = {
+    "coreml": Target(
+        "coreml",
+        ".mlpackage",
+        "fp16",
+        {
+            "fp16": "iOS 16; Neural Engine, GPU and CPU",
+            "fp32": "iOS 16; CPU and GPU",
+            "int8": "iOS 17; 8-bit weights and activations",
+        },
+        _coreml,
+        "NCHW",
+        "image",
+    ),
+    "tflite": Target(
+        "tflite",
+        ".tflite",
+        "fp16",
+        {
+            "fp16": "weights of half size; GPU delegate in half, XNNPACK in full precision",
+            "fp32": "XNNPACK and GPU delegate",
+            "int8": "XNNPACK; convolutions in 8 bit, norms in float",
+        },
+        _tflite,
+        "NHWC",
+        "uint8",
+    ),
+}
+
+
+def find_target(name: str) -> Target:
+    """The target called ``name``; raises BrushportError with the nearest right name."""
+    if name not in TARGETS:
+        raise unknown("target", name, TARGETS)
+    return TARGETS[name]
+
+
+def find_precision(target: Target, name: str | None) -> str:
+    """``name`` if ``target`` has that precision, its default for None; raises BrushportError with the nearest one."""
+    if name is None:
+        return target.default
+    if name not in target.precisions:
+        raise unknown(f"precision for {target.name}", name, target.precisions)
+    return name
+
+
+def table_lines() -> list[str]:
+    """The table of targets × precisions, a line each, for ``--help`` and the README."""
+    lines = []
+    for target in TARGETS.values():
+        for precision, needs in target.precisions.items():
+            default = " (default)" if precision == target.default else ""
+            lines.append(f"{target.name:<7} {precision}{default}: {needs}")
+    return lines

@@ -1,0 +1,5 @@
+"""``python -m validate``."""
+
+from validate.cli import main
+
+main()

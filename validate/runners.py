@@ -1,0 +1,211 @@
+"""One way to run a hub, a ``.tflite`` and a ``.mlpackage``: float32 NCHW in hub values, in and out."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from validate.errors import BrushportError
+from validate.ports import PORTS_KEY, Port, ports_from_json
+
+THREADS = 2  # what a phone's big cores and the peers' figures use
+Tensors = dict[str, np.ndarray]
+
+
+class Runner(ABC):
+    """A loaded model with ``inputs`` and ``outputs`` (:class:`Port`); subclasses fill in :meth:`_run`.
+
+    ``milliseconds`` holds the duration of each :meth:`run`, without conversions; ``memory`` is the growth of the
+    process in bytes from before loading to after the first run.
+    """
+
+    def __init__(self, inputs: tuple[Port, ...], outputs: tuple[Port, ...], resident_before: int):
+        self.inputs, self.outputs = inputs, outputs
+        self.milliseconds: list[float] = []
+        self.memory: int | None = None
+        self._resident_before = resident_before
+
+    def run(self, feed: Tensors) -> Tensors:
+        """Outputs by name for inputs by name, all float32, NCHW, in the ports' hub values."""
+        for port in self.inputs:
+            if port.name not in feed:
+                raise BrushportError(f"The input '{port.name}' was not given; the model takes it.")
+        outputs = self._run({port.name: feed[port.name] for port in self.inputs})
+        if self.memory is None:
+            self.memory = max(0, resident() - self._resident_before)
+        return outputs
+
+    @abstractmethod
+    def _run(self, feed: Tensors) -> Tensors: ...
+
+    def _timed(self, call, *arguments):
+        started = time.perf_counter()
+        result = call(*arguments)
+        self.milliseconds.append(1000 * (time.perf_counter() - started))
+        return result
+
+    @property
+    def latency(self) -> float | None:
+        """Median milliseconds a run; the first, which warms up, is left out when there are more."""
+        return float(np.median(self.milliseconds[1:] or self.milliseconds)) if self.milliseconds else None
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now."""
+    return psutil.Process().memory_info().rss
+
+
+class OnnxRunner(Runner):
+    """The hub, by ONNX Runtime. ``model`` is a path or a serialized ModelProto; its names are the ports' names."""
+
+    def __init__(self, model: str | Path | bytes, inputs: tuple[Port, ...], outputs: tuple[Port, ...]):
+        import onnxruntime as ort
+
+        before = resident()
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            source = model if isinstance(model, bytes) else str(model)
+            self.session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own exceptions share no public base class
+            raise BrushportError(f"ONNX Runtime cannot run the model: {first_line(error)}.") from error
+        super().__init__(inputs, outputs, before)
+
+    def _run(self, feed: Tensors) -> Tensors:
+        names = [port.name for port in self.outputs]
+        return dict(zip(names, self._timed(self.session.run, names, feed), strict=True))
+
+
+class TfliteRunner(Runner):
+    """A ``.tflite`` file, by LiteRT with the XNNPACK delegate; quantized and NHWC tensors are converted."""
+
+    def __init__(self, path: str | Path, ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None = None):
+        from ai_edge_litert.interpreter import Interpreter
+
+        before = resident()
+        path = Path(path)
+        if not path.is_file():
+            raise BrushportError(f"The file '{path}' does not exist; check the path.")
+        try:
+            self.interpreter = Interpreter(model_path=str(path), num_threads=THREADS)
+            self.interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise BrushportError(f"LiteRT cannot load '{path}': {first_line(error)}.") from error
+        super().__init__(*(ports or embedded_ports(tflite_metadata(path), path)), before)
+        self._details = {d["name"]: d for d in self.interpreter.get_input_details()}
+        self._results = {d["name"]: d for d in self.interpreter.get_output_details()}
+
+    def _run(self, feed: Tensors) -> Tensors:
+        for name, value in feed.items():
+            detail = self._details[name]
+            self.interpreter.set_tensor(detail["index"], quantize(to_layout(value, detail["shape"]), detail))
+        self._timed(self.interpreter.invoke)
+        outputs = {}
+        for port in self.outputs:
+            detail = self._results[port.name]
+            value = dequantize(self.interpreter.get_tensor(detail["index"]), detail)
+            outputs[port.name] = value.transpose(0, 3, 1, 2) if value.shape != port.shape else value
+        return outputs
+
+
+def to_layout(value: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """An NCHW value as the tensor of ``shape`` wants it: as it is, or NHWC."""
+    return value if value.shape == tuple(shape) else np.ascontiguousarray(value.transpose(0, 2, 3, 1))
+
+
+def quantize(value: np.ndarray, detail: dict) -> np.ndarray:
+    """A float value in the dtype of an interpreter's tensor: q = round(x / scale) + zero point, clamped."""
+    dtype, (scale, zero_point) = detail["dtype"], detail["quantization"]
+    if not scale:
+        return value.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.round(value / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def dequantize(value: np.ndarray, detail: dict) -> np.ndarray:
+    """An interpreter's tensor as float32: x = scale (q - zero point)."""
+    scale, zero_point = detail["quantization"]
+    return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value.astype(np.float32)
+
+
+class CoreMLRunner(Runner):
+    """A ``.mlpackage``, by Apple's ``predict`` on macOS and by :class:`validate.coreml.CoreMLModel` elsewhere.
+
+    Its milliseconds mean something on macOS only: elsewhere each operator is emulated. Pictures go in as 8-bit
+    images, as an app hands them over; they come out before their last rounding, so that PSNR is not capped by it.
+    """
+
+    def __init__(self, path: str | Path, ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None = None):
+        from validate.coreml import CoreMLModel
+
+        before = resident()
+        self.model = CoreMLModel(path)
+        super().__init__(*(ports or embedded_ports(self.model.user_defined_metadata, path)), before)
+
+    def _run(self, feed: Tensors) -> Tensors:
+        ports = {port.name: port for port in self.inputs}
+        given = {name: self._to_model(value, ports[name]) for name, value in feed.items()}
+        result = self._timed(self.model.predict, given)
+        return {port.name: self._from_model(result[port.name], port) for port in self.outputs}
+
+    def _to_model(self, value: np.ndarray, port: Port):
+        if port.name not in self.model.image_inputs:
+            return value
+        from PIL import Image
+
+        black, white = port.value_range
+        pixels = np.clip(np.round((value[0] - black) / (white - black) * 255), 0, 255).astype(np.uint8)
+        return Image.fromarray(pixels.transpose(1, 2, 0) if port.color == "RGB" else pixels[0])
+
+    def _from_model(self, value, port: Port) -> np.ndarray:
+        if port.name not in self.model.image_outputs:
+            return np.asarray(value, np.float32).reshape(port.shape)
+        black, white = port.value_range
+        pixels = np.asarray(value, np.float32)
+        pixels = pixels[None, None] if pixels.ndim == 2 else pixels[..., :3].transpose(2, 0, 1)[None]
+        return pixels / 255 * (white - black) + black
+
+
+def open_artifact(path: str | Path, ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None = None) -> Runner:
+    """The runner for ``path``, by its ending. ``ports`` are needed only for files that do not carry their own."""
+    kinds = {".tflite": TfliteRunner, ".mlpackage": CoreMLRunner}
+    path = Path(path)
+    if path.suffix not in kinds:
+        raise BrushportError(f"'{path}' is neither a .tflite file nor an .mlpackage; give one of those.")
+    return kinds[path.suffix](path, ports)
+
+
+def tflite_metadata(path: str | Path) -> dict[str, str]:
+    """The named metadata buffers of a ``.tflite`` file, as text. Raises BrushportError when it is no such file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = Path(path).read_bytes()
+    if data[4:8] != b"TFL3":
+        raise BrushportError(f"'{path}' is no TFLite file; give one that is.")
+    model = schema.Model.GetRootAsModel(data, 0)
+    texts = {}
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        buffer = model.Buffers(entry.Buffer()).DataAsNumpy()
+        if isinstance(buffer, np.ndarray):
+            texts[entry.Name().decode()] = buffer.tobytes().decode("utf-8", "replace")
+    return texts
+
+
+def embedded_ports(metadata: dict[str, str], path: str | Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """The ports an artifact carries; raises BrushportError when it was not written by Brushport."""
+    try:
+        return ports_from_json(metadata[PORTS_KEY])
+    except (KeyError, ValueError, TypeError) as error:
+        raise BrushportError(f"'{path}' does not say what its inputs mean; export it with Brushport.") from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, without its closing stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
