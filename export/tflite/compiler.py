@@ -1,0 +1,147 @@
+"""Hub ONNX to a ``.tflite`` file: NHWC from input to output, written directly as a flatbuffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from export.hub.model import Hub
+from export.tflite import ops  # noqa: F401 - registers the rules
+from export.tflite.builder import GraphBuilder, Quantization, Tensor
+from export.tflite.fp16 import store_weights_as_float16
+from export.tflite.int8 import lower_quantized
+from export.tflite.lowering import NHWC, Lowering, Perm, plain
+from export.tflite.registry import lowering as registry
+from export.tflite.registry import unknown
+from export.tflite.writer import write_tflite
+from validate.errors import BrushportError, UnsupportedError
+from validate.ports import Port
+
+PRECISIONS = ("fp32", "fp16", "int8")
+IO_STYLES = ("image", "tensor")
+UINT8_STEPS = 255
+
+
+def compile_tflite(
+    hub: Hub,
+    path: Path,
+    *,
+    precision: Literal["fp32", "fp16", "int8"] = "fp32",
+    io: Literal["image", "tensor"] = "image",
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Writes ``hub`` as a TFLite file at ``path``.
+
+    Every input and output of rank 4 is NHWC, the others lie as in the hub; names are kept. ``io="tensor"`` gives
+    float32 in the hub's value range. ``io="image"`` makes every picture a uint8 tensor, 0 black and 255 white, with
+    ``scale = (white - black) / 255``; other ports stay float32. ``precision`` is ``fp32``, ``fp16`` (weights stored
+    as float16) or ``int8`` (the hub carries QuantizeLinear and DequantizeLinear; the file holds int8 kernels wherever
+    TFLite has them). ``metadata`` entries become named UTF-8 buffers.
+
+    Raises :class:`UnsupportedError` for what TFLite or this compiler cannot express, naming the node.
+    """
+    if precision not in PRECISIONS:
+        raise BrushportError(f"Precision '{precision}' is unknown to TFLite; choose one of {', '.join(PRECISIONS)}.")
+    if io not in IO_STYLES:
+        raise BrushportError(f"Input/output style '{io}' is unknown; choose one of {', '.join(IO_STYLES)}.")
+    graph = lower(hub, io)
+    if precision == "fp16":
+        store_weights_as_float16(graph)
+    write_tflite(graph, Path(path), dict(metadata or {}), description=f"{hub.name} ({precision}), by Brushport")
+
+
+def lower(hub: Hub, io: str) -> GraphBuilder:
+    """The hub as a TFLite graph, before it is written."""
+    builder = GraphBuilder()
+    opset = hub.model.graph.opset_imports.get("", 0)
+    context = Lowering(builder, opset)
+    ports = {port.name: port for port in (*hub.inputs, *hub.outputs)}
+    for value in hub.model.graph.inputs:
+        if value.const_value is None:
+            _lower_input(context, value, ports.get(value.name), io)
+    for node in hub.model.graph:
+        if node not in context.done:
+            _lower_node(context, node)
+    for value in hub.model.graph.outputs:
+        _lower_output(context, value, ports.get(value.name), io)
+    return builder
+
+
+def _lower_node(context: Lowering, node: ir.Node) -> None:
+    rule = registry.find(node, context.opset)
+    if rule is None:
+        raise unknown(node, context.opset)
+    for value in (*node.inputs, *node.outputs):
+        if value is not None and value.name and not _is_static(value):
+            raise UnsupportedError(
+                f"Node '{node.name}' ({node.op_type}): the shape of '{value.name}' is not fixed; give the picture size."
+            )
+    if not lower_quantized(context, node):
+        rule(context, node)
+
+
+def _is_static(value: ir.Value) -> bool:
+    return value.shape is not None and all(isinstance(d, int) for d in value.shape)
+
+
+def _port_perm(value: ir.Value) -> Perm:
+    return NHWC if len(value.shape) == 4 else plain(len(value.shape))
+
+
+def _lower_input(context: Lowering, value: ir.Value, port: Port | None, io: str) -> None:
+    builder, perm = context.builder, _port_perm(value)
+    if not _is_static(value):
+        raise UnsupportedError(f"The shape of input '{value.name}' is not fixed; give the picture size.")
+    shape = tuple(context.shape(value)[axis] for axis in perm)
+    if io == "tensor" or port is None or not port.is_image:
+        dtype = np.float32 if value.dtype is None else value.dtype.numpy()
+        context.bind(value, builder.input(value.name, shape, dtype), perm)
+        return
+    quantization, offset = _uint8_quantization(port)
+    pixels = builder.input(value.name, shape, np.uint8, quantization)
+    if not offset:
+        context.bind_quantized(value, pixels, perm)
+        return
+    real = builder.emit("DEQUANTIZE", [pixels], shape)
+    context.bind(value, builder.emit("ADD", [real, builder.constant(np.float32(offset))], shape), perm)
+
+
+def _lower_output(context: Lowering, value: ir.Value, port: Port | None, io: str) -> None:
+    builder, perm = context.builder, _port_perm(value)
+    if io == "tensor" or port is None or not port.is_image:
+        builder.output(context.get(value, perm), value.name)
+        return
+    quantization, offset = _uint8_quantization(port)
+    placed = context.quantized(value)
+    if placed is not None and not offset:
+        tensor = context.relayout(placed.tensor, placed.perm, perm)
+    else:
+        tensor = context.get(value, perm)
+        if offset:
+            tensor = builder.emit("SUB", [tensor, builder.constant(np.float32(offset))], tensor.shape)
+    pixels = _quantize(builder, tensor, quantization)
+    builder.output(pixels, value.name)
+
+
+def _quantize(builder: GraphBuilder, tensor: Tensor, quantization: Quantization) -> Tensor:
+    if tensor.dtype == np.uint8 and tensor.quantization == quantization:
+        return tensor
+    return builder.emit("QUANTIZE", [tensor], tensor.shape, dtype=np.uint8, quantization=quantization)
+
+
+def _uint8_quantization(port: Port) -> tuple[Quantization, float]:
+    """How 0..255 reads in the port's value range, and what is left to add where no whole zero point does it.
+
+    ``real = scale * (q - zero_point) + offset``. The offset is zero wherever black is a whole number of steps below
+    zero: (0, 1) and (0, 255), but not (-1, 1), whose zero point would be 127.5.
+    """
+    black, white = port.value_range
+    scale = (white - black) / UINT8_STEPS
+    zero_point = -black / scale
+    if abs(zero_point - round(zero_point)) < 1e-6 and 0 <= round(zero_point) <= UINT8_STEPS:
+        return Quantization.per_tensor(scale, round(zero_point)), 0.0
+    return Quantization.per_tensor(scale, 0), float(black)

@@ -1,0 +1,41 @@
+"""One operator family a file; importing this package registers every rule."""
+
+from export.tflite.ops import (
+    activation,
+    arithmetic,
+    channels,
+    conv,
+    conv_transpose,
+    logic,
+    matmul,
+    move,
+    normalization,
+    pad,
+    pool,
+    quantize,
+    reduction,
+    resize,
+    shape,
+    softmax,
+    unary,
+)
+
+__all__ = [
+    "activation",
+    "arithmetic",
+    "channels",
+    "conv",
+    "conv_transpose",
+    "logic",
+    "matmul",
+    "move",
+    "normalization",
+    "pad",
+    "pool",
+    "quantize",
+    "reduction",
+    "resize",
+    "shape",
+    "softmax",
+    "unary",
+]

@@ -1,0 +1,215 @@
+"""Activations: one kernel where TFLite has it, an exact formula elsewhere; folded into the producer where it can be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from export.tflite.builder import Tensor
+from export.tflite.lowering import Lowering
+from export.tflite.ops.formula import Formula
+from export.tflite.registry import lowering, unsupported
+
+# Clip ranges that have a kernel and a fused form of their own. RELU_0_TO_1 has no fused form.
+CLIP_KERNELS = {(0.0, math.inf): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, 1.0): "RELU_0_TO_1"}
+FUSED = {"RELU", "RELU6", "RELU_N1_TO_1"}
+# exp(20)^2 fits float32 and (n / (n + 2)) is 1 to the last bit from there on.
+MISH_LIMIT = 20.0
+
+
+def source(context: Lowering, node: ir.Node) -> Tensor:
+    """The tensor of the node's first input, in the order in which it lies."""
+    return context.place(node.inputs[0]).tensor
+
+
+def result(context: Lowering, node: ir.Node, y: Tensor) -> None:
+    """Binds the output of a node that works element by element."""
+    context.bind(node.outputs[0], y, context.place(node.inputs[0]).perm)
+
+
+def activate(context: Lowering, node: ir.Node, code: str) -> None:
+    """Writes the activation, or folds it into the operation in front if nothing else reads that one's output."""
+    x = source(context, node)
+    value = node.inputs[0]
+    alone = len(value.uses()) == 1 and not value.is_graph_output()
+    y = x if code in FUSED and alone and context.builder.fuse_activation(x, code) else Formula(context).unary(code, x)
+    result(context, node, y)
+
+
+@lowering("Relu", 6, 13, 14)
+def relu(context: Lowering, node: ir.Node) -> None:
+    """``max(x, 0)``."""
+    activate(context, node, "RELU")
+
+
+@lowering("Sigmoid", 6, 13)
+def sigmoid(context: Lowering, node: ir.Node) -> None:
+    """``1 / (1 + exp(-x))``."""
+    activate(context, node, "LOGISTIC")
+
+
+@lowering("Tanh", 6, 13)
+def tanh(context: Lowering, node: ir.Node) -> None:
+    """Hyperbolic tangent."""
+    activate(context, node, "TANH")
+
+
+@lowering("HardSwish", 14)
+def hard_swish(context: Lowering, node: ir.Node) -> None:
+    """``x * clip(x / 6 + 1/2, 0, 1)``."""
+    activate(context, node, "HARD_SWISH")
+
+
+@lowering("Clip", 6, 11, 12, 13)
+def clip(context: Lowering, node: ir.Node) -> None:
+    """``min(max(x, low), high)``; the bounds are attributes up to opset 10, inputs (run-time ones too) from 11 on."""
+    bounds = []
+    for index, name, default in ((1, "min", -math.inf), (2, "max", math.inf)):
+        value = context.input(node, index)
+        if value is None:
+            bounds.append(float(context.attribute(node, name, default)))
+            continue
+        array = context.constant(value)
+        bounds.append(context.plain(value) if array is None else float(array.reshape(-1)[0]))
+    low, high = bounds
+    if isinstance(low, float) and low <= -np.finfo(np.float32).max:
+        low = -math.inf
+    if isinstance(high, float) and high >= np.finfo(np.float32).max:
+        high = math.inf
+    x = source(context, node)
+    code = CLIP_KERNELS.get((low, high)) if isinstance(low, float) and isinstance(high, float) else None
+    if code is not None and x.dtype == np.float32:
+        activate(context, node, code)
+        return
+    f = Formula(context)
+    y = x if low == -math.inf else f.maximum(x, low)
+    result(context, node, y if high == math.inf else f.minimum(y, high))
+
+
+@lowering("LeakyRelu", 6, 16)
+def leaky_relu(context: Lowering, node: ir.Node) -> None:
+    """``x`` above zero, ``alpha * x`` below."""
+    alpha = context.attribute(node, "alpha", 0.01)
+    result(context, node, Formula(context).unary("LEAKY_RELU", source(context, node), alpha=alpha))
+
+
+@lowering("PRelu", 7, 9, 16)
+def prelu(context: Lowering, node: ir.Node) -> None:
+    """``x`` above zero, ``slope * x`` below; PRELU for one slope a channel.
+
+    Elsewhere ``relu(x) - slope * relu(-x)``.
+    """
+    x, slope = node.inputs
+    placed, array = context.place(x), context.constant(slope)
+    f = Formula(context)
+    if array is not None:
+        laid = context.broadcast_constant(array, placed.perm).data
+        if placed.tensor.rank == 4 and laid.ndim <= 1:
+            channels = placed.tensor.shape[3]
+            alpha = context.builder.constant(np.broadcast_to(laid, (1, 1, channels)))
+            y = context.builder.emit("PRELU", [placed.tensor, alpha], placed.tensor.shape)
+            context.bind(node.outputs[0], y, placed.perm)
+            return
+    (t, s), perm = context.broadcast([x, slope])
+    negative = f.mul(s, f.unary("RELU", f.unary("NEG", t)))
+    context.bind(node.outputs[0], f.sub(f.unary("RELU", t), negative), perm)
+
+
+@lowering("Elu", 6, 22)
+def elu(context: Lowering, node: ir.Node) -> None:
+    """``x`` above zero, ``alpha * (exp(x) - 1)`` below."""
+    x = source(context, node)
+    result(context, node, _elu(Formula(context), x, context.attribute(node, "alpha", 1.0), 1.0))
+
+
+@lowering("Selu", 6, 22)
+def selu(context: Lowering, node: ir.Node) -> None:
+    """``gamma`` times Elu."""
+    alpha = context.attribute(node, "alpha", 1.67326319217681884765625)
+    gamma = context.attribute(node, "gamma", 1.05070102214813232421875)
+    result(context, node, _elu(Formula(context), source(context, node), alpha, gamma))
+
+
+@lowering("Celu", 12)
+def celu(context: Lowering, node: ir.Node) -> None:
+    """``x`` above zero, ``alpha * (exp(x / alpha) - 1)`` below."""
+    f, x = Formula(context), source(context, node)
+    alpha = context.attribute(node, "alpha", 1.0)
+    below = f.unary("ELU", f.mul(f.minimum(x, 0.0), 1.0 / alpha))
+    result(context, node, f.add(f.unary("RELU", x), f.mul(below, float(alpha))))
+
+
+def _elu(f: Formula, x: Tensor, alpha: float, gamma: float) -> Tensor:
+    """TFLite's ELU has alpha 1, so below zero it is scaled: ``gamma * relu(x) + gamma * alpha * elu(min(x, 0))``."""
+    if (alpha, gamma) == (1.0, 1.0):
+        return f.unary("ELU", x)
+    below = f.mul(f.unary("ELU", f.minimum(x, 0.0)), float(gamma * alpha))
+    return f.add(f.mul(f.unary("RELU", x), float(gamma)), below)
+
+
+@lowering("ThresholdedRelu", 10, 22)
+def thresholded_relu(context: Lowering, node: ir.Node) -> None:
+    """``x`` above ``alpha``, zero elsewhere."""
+    f, x = Formula(context), source(context, node)
+    above = f.binary("GREATER", x, context.attribute(node, "alpha", 1.0), dtype=np.bool_)
+    zero = f.tensor(0.0)
+    result(context, node, context.builder.emit("SELECT_V2", [above, x, zero], x.shape))
+
+
+@lowering("HardSigmoid", 6, 22)
+def hard_sigmoid(context: Lowering, node: ir.Node) -> None:
+    """``clip(alpha * x + beta, 0, 1)`` as ``relu6(6 alpha x + 6 beta) / 6``, whose clipping is fused into the ADD."""
+    alpha = context.attribute(node, "alpha", 0.2)
+    beta = context.attribute(node, "beta", 0.5)
+    f, x = Formula(context), source(context, node)
+    slope = round(6.0 * alpha, 6)  # 1/6, stored as float32, comes back as exactly one
+    y = f.add(f.mul(x, slope), float(6.0 * beta))
+    y.producer.options["fusedActivationFunction"] = "RELU6"
+    result(context, node, f.mul(y, 1.0 / 6.0))
+
+
+@lowering("Softplus", 1, 22)
+def softplus(context: Lowering, node: ir.Node) -> None:
+    """``log(1 + exp(x))`` as ``max(x, 0) + log(1 + exp(-|x|))``, which does not overflow."""
+    f, x = Formula(context), source(context, node)
+    tail = f.unary("LOG", f.add(f.unary("EXP", f.unary("NEG", f.unary("ABS", x))), 1.0))
+    result(context, node, f.add(f.unary("RELU", x), tail))
+
+
+@lowering("Softsign", 1, 22)
+def softsign(context: Lowering, node: ir.Node) -> None:
+    """``x / (1 + |x|)``."""
+    f, x = Formula(context), source(context, node)
+    result(context, node, f.div(x, f.add(f.unary("ABS", x), 1.0)))
+
+
+@lowering("Mish", 18, 22)
+def mish(context: Lowering, node: ir.Node) -> None:
+    """``x * tanh(softplus(x))`` as ``x * n / (n + 2)`` with ``n = e (e + 2)``, ``e = exp(min(x, 20))``.
+
+    tanh(log(1 + e)) = ((1 + e)^2 - 1) / ((1 + e)^2 + 1) = n / (n + 2).
+    """
+    f, x = Formula(context), source(context, node)
+    e = f.unary("EXP", f.minimum(x, MISH_LIMIT))
+    n = f.mul(e, f.add(e, 2.0))
+    result(context, node, f.mul(x, f.div(n, f.add(n, 2.0))))
+
+
+@lowering("Gelu", 20)
+def gelu(context: Lowering, node: ir.Node) -> None:
+    """``x * Phi(x)``, exact or in the tanh form."""
+    form = context.attribute(node, "approximate", "none")
+    if form not in ("none", "tanh"):
+        raise unsupported(node, f"approximation '{form}' is not defined.")
+    y = Formula(context).unary("GELU", source(context, node), approximate=form == "tanh")
+    result(context, node, y)
+
+
+@lowering("Swish", 24)
+def swish(context: Lowering, node: ir.Node) -> None:
+    """``x * sigmoid(alpha * x)``."""
+    f, x = Formula(context), source(context, node)
+    gate = f.unary("LOGISTIC", f.mul(x, float(context.attribute(node, "alpha", 1.0))))
+    result(context, node, f.mul(x, gate))

@@ -1,0 +1,57 @@
+"""Channels to places and back: DepthToSpace, SpaceToDepth."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from export.tflite.builder import Tensor
+from export.tflite.lowering import NHWC, Lowering
+from export.tflite.registry import lowering, unsupported
+
+
+@lowering("DepthToSpace", 1, 11, 13)
+def depth_to_space(context: Lowering, node: ir.Node) -> None:
+    """Blocks of channels become blocks of pixels.
+
+    TFLite's DEPTH_TO_SPACE is the mode DCR. For CRD (PyTorch's pixel shuffle) the channels are put into DCR order
+    first: in the filters of the convolution in front where there is one, else by a GATHER.
+    """
+    x = context.nhwc(node)
+    block = context.attribute(node, "blocksize")
+    n, h, w, c = x.shape
+    mode = context.attribute(node, "mode", "DCR")
+    if mode == "CRD":
+        order = np.arange(c).reshape(c // block**2, block, block).transpose(1, 2, 0).reshape(-1)
+        x = _permute_channels(context, node, x, order)
+    elif mode != "DCR":
+        raise unsupported(node, f"mode '{mode}' is not defined.")
+    shape = (n, h * block, w * block, c // block**2)
+    y = context.builder.emit("DEPTH_TO_SPACE", [x], shape, like=x, blockSize=block)
+    context.bind(node.outputs[0], y, NHWC)
+
+
+def _permute_channels(context: Lowering, node: ir.Node, x: Tensor, order: np.ndarray) -> Tensor:
+    value, producer = node.inputs[0], x.producer
+    alone = len(value.uses()) == 1 and not value.is_graph_output() and not x.consumers and x.bindings == 1
+    if alone and producer is not None and producer.code == "CONV_2D" and x.quantization is None:
+        groups = producer.inputs[0].shape[3] // producer.inputs[1].shape[3]
+        if groups == 1:
+            filters, bias = producer.inputs[1:3]
+            producer.inputs[1:3] = [
+                context.builder.constant(filters.data[order], filters.name),
+                context.builder.constant(bias.data[order], bias.name),
+            ]
+            return x
+    return context.builder.emit("GATHER", [x, context.builder.ints(order)], x.shape, like=x, axis=3)
+
+
+@lowering("SpaceToDepth", 1, 13)
+def space_to_depth(context: Lowering, node: ir.Node) -> None:
+    """Blocks of pixels become blocks of channels; both sides put the pixel's place before the channel."""
+    x = context.nhwc(node)
+    block = context.attribute(node, "blocksize")
+    n, h, w, c = x.shape
+    shape = (n, h // block, w // block, c * block**2)
+    y = context.builder.emit("SPACE_TO_DEPTH", [x], shape, like=x, blockSize=block)
+    context.bind(node.outputs[0], y, NHWC)

@@ -1,0 +1,74 @@
+"""Matrix products: FULLY_CONNECTED for constant weights, BATCH_MATMUL for the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from export.tflite.builder import Tensor
+from export.tflite.lowering import Lowering
+from export.tflite.ops.formula import Formula
+from export.tflite.registry import lowering
+
+
+@lowering("MatMul", 1, 9, 13)
+def matmul(context: Lowering, node: ir.Node) -> None:
+    """``a @ b`` as NumPy defines it: vectors, matrices, and stacks of matrices with broadcasting."""
+    a, b = node.inputs
+    shape = context.shape(node.outputs[0])
+    weights = context.constant(b)
+    if weights is not None and weights.ndim == 2 and len(a.shape) >= 2:
+        y = fully_connected(context, context.plain(a), np.ascontiguousarray(weights.T), None)
+    else:
+        y = _batch_matmul(context, context.plain(a), context.plain(b))
+        y = context.reshape(y, shape)
+    context.bind(node.outputs[0], y)
+
+
+@lowering("Gemm", 7, 9, 11, 13)
+def gemm(context: Lowering, node: ir.Node) -> None:
+    """``alpha * A' @ B' + beta * C`` for matrices, transposed where the attributes say so."""
+    a, b = node.inputs[:2]
+    c = context.input(node, 2)
+    alpha, beta = context.attribute(node, "alpha", 1.0), context.attribute(node, "beta", 1.0)
+    flip_a, flip_b = context.attribute(node, "transA", 0), context.attribute(node, "transB", 0)
+    f = Formula(context)
+    x = context.get(a, (1, 0)) if flip_a else context.plain(a)
+    weights = context.constant(b)
+    bias = context.constant(c)
+    fused = False
+    if weights is not None:
+        weights = weights if flip_b else weights.T
+        fused = bias is not None and bias.size in (1, weights.shape[0]) and (bias.ndim < 2 or bias.shape[0] == 1)
+        vector = np.broadcast_to(beta * bias.reshape(-1), weights.shape[:1]).astype(np.float32) if fused else None
+        y = fully_connected(context, x, np.ascontiguousarray(alpha * weights).astype(np.float32), vector)
+    else:
+        y = f.mul(_batch_matmul(context, x, context.plain(b), flip_b=bool(flip_b)), float(alpha))
+    if c is not None and not fused:
+        y = f.add(y, f.mul(context.plain(c), float(beta)))
+    context.bind(node.outputs[0], y)
+
+
+def fully_connected(
+    context: Lowering, x: Tensor, weights: np.ndarray, bias: np.ndarray | None, activation: str = "NONE"
+) -> Tensor:
+    """``x @ weights.T + bias`` along the last axis of ``x``; ``weights`` are ``[out, in]``."""
+    builder = context.builder
+    inputs = [x, builder.constant(weights)]
+    inputs.append(builder.constant(np.zeros(weights.shape[0], np.float32) if bias is None else bias))
+    return builder.emit(
+        "FULLY_CONNECTED", inputs, (*x.shape[:-1], weights.shape[0]),
+        keepNumDims=x.rank > 2, fusedActivationFunction=activation,
+    )  # fmt: skip
+
+
+def _batch_matmul(context: Lowering, a: Tensor, b: Tensor, flip_b: bool = False) -> Tensor:
+    if a.rank == 1:
+        a = context.reshape(a, (1, *a.shape))
+    if b.rank == 1:
+        b = context.reshape(b, (*b.shape, 1))
+    rank = max(a.rank, b.rank)
+    a, b = (context.reshape(t, (1,) * (rank - t.rank) + t.shape) for t in (a, b))
+    columns = b.shape[-2 if flip_b else -1]
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return context.builder.emit("BATCH_MATMUL", [a, b], (*stack, a.shape[-2], columns), adjX=False, adjY=flip_b)
