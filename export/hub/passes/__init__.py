@@ -17,10 +17,12 @@ from export.hub.passes.fuse_instance_norm import fuse_instance_norm
 from export.hub.passes.fuse_matmul import fuse_matmul
 from export.hub.passes.fuse_pad import fuse_pad
 from export.hub.passes.fuse_pixel_shuffle import fuse_pixel_shuffle
+from export.hub.passes.order_operands import order_operands
 from export.hub.passes.unwrap_norm import unwrap_norm
 
 # In this order, until none fires. Each returns how often it did; what it leaves unused is removed between them.
 PASSES: tuple[Callable[[ir.Model], int], ...] = (
+    order_operands,
     eliminate,
     explicit_pads,
     fuse_instance_norm,

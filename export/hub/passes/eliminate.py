@@ -14,7 +14,6 @@ import onnx_ir as ir
 from export.hub.passes.rewrite import attribute, bypass, constant, dims, produced_by
 
 NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
-COMMUTATIVE = ("Add", "Mul")
 # Each maps a tensor to itself once it keeps the shape: these only copy elements, in order.
 COPYING = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Tile", "Slice")
 ONE_OPERAND = ("Concat", "Sum", "Max", "Min", "Mean")
@@ -24,19 +23,11 @@ def eliminate(model: ir.Model) -> int:
     """Remove nodes that return their input; returns how many."""
     count = 0
     for node in list(model.graph):
-        _put_operand_first(node)
         if _is_identity(node):
             count += bypass(node)
         elif node.op_type == "Reshape":
             count += _merge_reshapes(node)
     return count
-
-
-def _put_operand_first(node: ir.Node) -> None:
-    if node.op_type in COMMUTATIVE and constant(node.inputs[0]) is not None and constant(node.inputs[1]) is None:
-        first, second = node.inputs
-        node.replace_input_with(0, second)
-        node.replace_input_with(1, first)
 
 
 def _is_identity(node: ir.Node) -> bool:
@@ -52,7 +43,7 @@ def _is_identity(node: ir.Node) -> bool:
     if dims(x) is None or dims(x) != dims(y) or x.dtype != y.dtype or x.dtype is None:
         return False
     if op in NEUTRAL:
-        other = constant(node.inputs[1])
+        other = constant(node.inputs[1])  # order_operands puts constants there
         return other is not None and bool(np.all(other == NEUTRAL[op]))
     if op == "Slice":
         return _keeps_direction(node)

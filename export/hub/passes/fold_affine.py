@@ -43,7 +43,11 @@ def fold_affine(model: ir.Model) -> int:
     for node in list(model.graph):
         affine = read_affine(node)
         if affine is not None:
-            count += _fold_into_producer(node, affine) or _fold_into_user(node, affine)
+            if _fold_into_producer(node, affine):
+                count += 1
+            elif _fold_into_user(node, affine):
+                model.graph.remove(node, safe=True)
+                count += 1
     return count
 
 
