@@ -6,6 +6,7 @@ fp16, see :mod:`validate.coreml.translate`), every integer as int32, and bool as
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -158,16 +159,27 @@ class Graph:
 def constant_value(var: Any) -> np.ndarray | None:
     """The value of a MIL variable that is known without running the program, else ``None``.
 
-    Compressed weights (``constexpr_*``: palettes, affine, sparse, blockwise) are decompressed here.
+    Compressed weights (``constexpr_*``: palettes, affine, sparse, blockwise, and one inside another) are
+    decompressed here, by coremltools' own functions.
     """
     if var.val is not None:
         return np.asarray(var.val)
     if var.op is None or not var.op.op_type.startswith("constexpr_"):
         return None
-    value = var.op.materialized_val_inference()
+    value = _decompress(var.op)
     if isinstance(value, tuple):
         value = value[list(var.op.outputs).index(var)]
     return np.asarray(value).reshape(shape_of(var))
+
+
+def _decompress(op: Any) -> Any:
+    """The value or values of a ``constexpr_*`` operator, whose own inputs may be compressed too."""
+    if not hasattr(op, "decompress"):
+        return op.materialized_val_inference()
+    names = inspect.signature(op.decompress).parameters
+    inputs = {name: op.inputs.get(name) for name in names}
+    values = {name: None if var is None else constant_value(var) for name, var in inputs.items()}
+    return op.decompress(**{name: v.item() if v is not None and v.ndim == 0 else v for name, v in values.items()})
 
 
 def param(op: Any, name: str, default: Any = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from onnx import TensorProto
 
-from validate.coreml.graph import Graph, param, unsupported
+from validate.coreml.graph import Graph, param, shape_of, unsupported
 from validate.coreml.registry import mil_op
 
 _REDUCTION = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min": "min"}
@@ -21,10 +21,15 @@ def _reduction(op: Any) -> str:
 
 @mil_op("gather", exact=True)
 def gather(graph: Graph, op: Any) -> str:
-    """Slices of x along ``axis`` at ``indices``."""
-    if int(param(op, "batch_dims", 0)) != 0:
-        raise unsupported(op, "batch_dims other than 0 is not supported")
-    return graph.node("Gather", graph.tensor(op.x), graph.tensor(op.indices), axis=int(param(op, "axis")))
+    """Slices of x along ``axis`` at ``indices``, separately for each of the first ``batch_dims`` axes."""
+    x, indices = graph.tensor(op.x), graph.tensor(op.indices)
+    axis, batch = int(param(op, "axis")) % len(op.x.shape), int(param(op, "batch_dims", 0))
+    if batch == 0:
+        return graph.node("Gather", x, indices, axis=axis)
+    if axis != batch:
+        raise unsupported(op, f"axis {axis} with batch_dims {batch} is not supported, only the first axis after them")
+    tuples = graph.reshape(graph.node("Cast", indices, to=TensorProto.INT64), (*shape_of(op.indices), 1))
+    return graph.node("GatherND", x, tuples, batch_dims=batch)
 
 
 @mil_op("gather_along_axis", exact=True)

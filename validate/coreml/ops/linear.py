@@ -22,7 +22,7 @@ def linear(graph: Graph, op: Any) -> str:
     if weight is None:
         transposed = graph.transpose(graph.tensor(op.weight), [1, 0])
     else:
-        transposed = graph.constant(np.asarray(weight).T)
+        transposed = graph.constant(np.asarray(weight, np.float32).T)
     product = graph.node("MatMul", graph.tensor(op.x), transposed)
     return product if op.bias is None else graph.node("Add", product, graph.tensor(op.bias))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from validate.coreml.graph import Graph, param, shape_of
+from validate.coreml.graph import Graph, param, shape_of, unsupported
 from validate.coreml.registry import mil_op
 
 
@@ -74,8 +74,10 @@ def local_response_norm(graph: Graph, op: Any) -> str:
     An even window reaches one channel further back than forward, as PyTorch's does.
     """
     shape, size = shape_of(op.x), int(param(op, "size"))
+    if len(shape) != 4:
+        raise unsupported(op, "only pictures [N, C, H, W] are defined for it")
     x = graph.tensor(op.x)
-    planes = graph.reshape(graph.node("Mul", x, x), (shape[0], 1, shape[1], int(np.prod(shape[2:]))))
+    planes = graph.reshape(graph.node("Mul", x, x), (shape[0], 1, shape[1], shape[2] * shape[3]))
     mean = graph.node(
         "AveragePool",
         planes,

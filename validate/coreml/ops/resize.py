@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,14 @@ def _planes(graph: Graph, op: Any) -> tuple[str, tuple[int, ...]]:
     return graph.reshape(graph.tensor(op.x), (1, int(np.prod(shape[:-2])), *shape[-2:])), shape
 
 
-def nearest(graph: Graph, op: Any) -> str:
-    """Nearest neighbor to the last two sizes of the result."""
+def nearest(graph: Graph, op: Any, indices: Callable[[int, int], np.ndarray]) -> str:
+    """Nearest neighbor to the last two sizes of the result, rows and columns picked by ``indices``."""
     wanted = shape_of(op.outputs[0])
     result = graph.tensor(op.x)
     for axis in (-2, -1):
         size, target = shape_of(op.x)[axis], wanted[axis]
         if size != target:
-            result = graph.node("Gather", result, graph.ints(nearest_indices(size, target)), axis=axis)
+            result = graph.node("Gather", result, graph.ints(indices(size, target)), axis=axis)
     return result
 
 
@@ -97,16 +98,8 @@ def _interpolate(graph: Graph, value: str, points: np.ndarray, size: int, axis: 
 
 @mil_op("upsample_nearest_neighbor", "resize_nearest_neighbor", exact=True)
 def upsample_nearest_neighbor(graph: Graph, op: Any) -> str:
-    """Nearest neighbor by factors, or to a size."""
-    for name, axis in (("scale_factor_height", -2), ("scale_factor_width", -1)):
-        factor = param(op, name)
-        if factor is None:
-            continue
-        size, target = shape_of(op.x)[axis], shape_of(op.outputs[0])[axis]
-        by_factor = np.floor(np.arange(target) / float(factor)).astype(np.int64)
-        if not np.array_equal(np.minimum(by_factor, size - 1), nearest_indices(size, target)):
-            raise unsupported(op, f"{name} {factor} and the sizes {size} and {target} round differently")
-    return nearest(graph, op)
+    """Nearest neighbor by factors, which are recomputed from the sizes, or to a size."""
+    return nearest(graph, op, nearest_indices)
 
 
 @mil_op("upsample_bilinear")
@@ -128,7 +121,7 @@ def resize_bilinear(graph: Graph, op: Any) -> str:
 
 @mil_op("resize")
 def resize(graph: Graph, op: Any) -> str:
-    """Bilinear or nearest to a size (iOS 17)."""
+    """Bilinear, or the element closest to each grid point, to a size (iOS 17)."""
     shape, wanted = shape_of(op.x), shape_of(op.outputs[0])
     if len(shape) < 3 or shape[:-2] != wanted[:-2]:
         raise unsupported(op, f"it resizes more than the last two axes, to {list(wanted)}")
@@ -137,7 +130,15 @@ def resize(graph: Graph, op: Any) -> str:
         return bilinear(graph, op, mode)
     if mode != "DEFAULT":
         raise unsupported(op, f"nearest neighbor with sampling_mode {mode!r} is not defined")
-    return nearest(graph, op)
+
+    def closest(size: int, target: int) -> np.ndarray:
+        points = grid_points(size, target, mode)
+        up, down = np.floor(points + 0.5), np.ceil(points - 0.5)
+        if not np.array_equal(up, down):
+            raise unsupported(op, f"{size} to {target} falls halfway between elements, where it is not defined")
+        return up.astype(np.int64)
+
+    return nearest(graph, op, closest)
 
 
 @mil_op("crop", exact=True)
@@ -160,8 +161,6 @@ def resample(graph: Graph, op: Any) -> str:
     align, space = bool(param(op, "align_corners")), param(op, "coordinates_mode").lower()
     if sampling not in _SAMPLING or padding not in _PADDING:
         raise unsupported(op, f"sampling_mode {sampling!r} with padding_mode {padding!r} is not defined here")
-    if padding == "constant" and float(param(op, "padding_value")) != 0:
-        raise unsupported(op, "its padding_value is not 0")
     if padding == "reflection" and not align:
         raise unsupported(op, "reflection without align_corners is not defined")
     points = graph.tensor(op.coordinates)
@@ -176,7 +175,12 @@ def resample(graph: Graph, op: Any) -> str:
         points = graph.node("Sub", graph.node("Mul", points, 2.0), 1.0)
     elif space != "normalized_minus_one_to_one":
         raise unsupported(op, f"coordinates_mode {space!r} is unknown")
-    return _grid_sample(graph, graph.tensor(op.x), points, _SAMPLING[sampling], _PADDING[padding], align)
+    outside = float(param(op, "padding_value")) if padding == "constant" else 0.0
+    x = graph.tensor(op.x)
+    if outside:
+        x = graph.node("Sub", x, outside)
+    result = _grid_sample(graph, x, points, _SAMPLING[sampling], _PADDING[padding], align)
+    return graph.node("Add", result, outside) if outside else result
 
 
 @mil_op("affine")
