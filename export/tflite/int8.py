@@ -34,7 +34,7 @@ MOVES = (
     "Tile", "Expand", "Pad", "DepthToSpace", "SpaceToDepth", "MaxPool",
 )  # fmt: skip
 # Operators that keep the scale but round to it: only where a QuantizeLinear rounds next anyway.
-AVERAGES = ("Resize", "Upsample", "AveragePool")
+AVERAGES = ("Resize", "AveragePool")
 
 
 def int8_rule(*op_types: str) -> Callable[[Rule], Rule]:

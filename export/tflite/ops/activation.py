@@ -38,19 +38,19 @@ def activate(context: Lowering, node: ir.Node, code: str) -> None:
     result(context, node, y)
 
 
-@lowering("Relu", 6, 13, 14)
+@lowering("Relu", 14)
 def relu(context: Lowering, node: ir.Node) -> None:
     """``max(x, 0)``."""
     activate(context, node, "RELU")
 
 
-@lowering("Sigmoid", 6, 13)
+@lowering("Sigmoid", 13)
 def sigmoid(context: Lowering, node: ir.Node) -> None:
     """``1 / (1 + exp(-x))``."""
     activate(context, node, "LOGISTIC")
 
 
-@lowering("Tanh", 6, 13)
+@lowering("Tanh", 13)
 def tanh(context: Lowering, node: ir.Node) -> None:
     """Hyperbolic tangent."""
     activate(context, node, "TANH")
@@ -62,14 +62,14 @@ def hard_swish(context: Lowering, node: ir.Node) -> None:
     activate(context, node, "HARD_SWISH")
 
 
-@lowering("Clip", 6, 11, 12, 13)
+@lowering("Clip", 13)
 def clip(context: Lowering, node: ir.Node) -> None:
-    """``min(max(x, low), high)``; the bounds are attributes up to opset 10, inputs (run-time ones too) from 11 on."""
+    """``min(max(x, low), high)``; the bounds may come at run time."""
     bounds = []
-    for index, name, default in ((1, "min", -math.inf), (2, "max", math.inf)):
+    for index, default in ((1, -math.inf), (2, math.inf)):
         value = context.input(node, index)
         if value is None:
-            bounds.append(float(context.attribute(node, name, default)))
+            bounds.append(default)
             continue
         array = context.constant(value)
         bounds.append(context.plain(value) if array is None else float(array.reshape(-1)[0]))
@@ -88,14 +88,14 @@ def clip(context: Lowering, node: ir.Node) -> None:
     result(context, node, y if high == math.inf else f.minimum(y, high))
 
 
-@lowering("LeakyRelu", 6, 16)
+@lowering("LeakyRelu", 16)
 def leaky_relu(context: Lowering, node: ir.Node) -> None:
     """``x`` above zero, ``alpha * x`` below."""
     alpha = context.attribute(node, "alpha", 0.01)
     result(context, node, Formula(context).unary("LEAKY_RELU", source(context, node), alpha=alpha))
 
 
-@lowering("PRelu", 7, 9, 16)
+@lowering("PRelu", 16)
 def prelu(context: Lowering, node: ir.Node) -> None:
     """``x`` above zero, ``slope * x`` below; PRELU for one slope a channel.
 
@@ -117,14 +117,14 @@ def prelu(context: Lowering, node: ir.Node) -> None:
     context.bind(node.outputs[0], f.sub(f.unary("RELU", t), negative), perm)
 
 
-@lowering("Elu", 6, 22)
+@lowering("Elu", 6)
 def elu(context: Lowering, node: ir.Node) -> None:
     """``x`` above zero, ``alpha * (exp(x) - 1)`` below."""
     x = source(context, node)
     result(context, node, _elu(Formula(context), x, context.attribute(node, "alpha", 1.0), 1.0))
 
 
-@lowering("Selu", 6, 22)
+@lowering("Selu", 6)
 def selu(context: Lowering, node: ir.Node) -> None:
     """``gamma`` times Elu."""
     alpha = context.attribute(node, "alpha", 1.67326319217681884765625)
@@ -149,7 +149,7 @@ def _elu(f: Formula, x: Tensor, alpha: float, gamma: float) -> Tensor:
     return f.add(f.mul(f.unary("RELU", x), float(gamma)), below)
 
 
-@lowering("ThresholdedRelu", 10, 22)
+@lowering("ThresholdedRelu", 10)
 def thresholded_relu(context: Lowering, node: ir.Node) -> None:
     """``x`` above ``alpha``, zero elsewhere."""
     f, x = Formula(context), source(context, node)
@@ -158,7 +158,7 @@ def thresholded_relu(context: Lowering, node: ir.Node) -> None:
     result(context, node, context.builder.emit("SELECT_V2", [above, x, zero], x.shape))
 
 
-@lowering("HardSigmoid", 6, 22)
+@lowering("HardSigmoid", 6)
 def hard_sigmoid(context: Lowering, node: ir.Node) -> None:
     """``clip(alpha * x + beta, 0, 1)`` as ``relu6(6 alpha x + 6 beta) / 6``, whose clipping is fused into the ADD."""
     alpha = context.attribute(node, "alpha", 0.2)
@@ -170,7 +170,7 @@ def hard_sigmoid(context: Lowering, node: ir.Node) -> None:
     result(context, node, f.mul(y, 1.0 / 6.0))
 
 
-@lowering("Softplus", 1, 22)
+@lowering("Softplus", 1)
 def softplus(context: Lowering, node: ir.Node) -> None:
     """``log(1 + exp(x))`` as ``max(x, 0) + log(1 + exp(-|x|))``, which does not overflow."""
     f, x = Formula(context), source(context, node)
@@ -178,14 +178,14 @@ def softplus(context: Lowering, node: ir.Node) -> None:
     result(context, node, f.add(f.unary("RELU", x), tail))
 
 
-@lowering("Softsign", 1, 22)
+@lowering("Softsign", 1)
 def softsign(context: Lowering, node: ir.Node) -> None:
     """``x / (1 + |x|)``."""
     f, x = Formula(context), source(context, node)
     result(context, node, f.div(x, f.add(f.unary("ABS", x), 1.0)))
 
 
-@lowering("Mish", 18, 22)
+@lowering("Mish", 18)
 def mish(context: Lowering, node: ir.Node) -> None:
     """``x * tanh(softplus(x))`` as ``x * n / (n + 2)`` with ``n = e (e + 2)``, ``e = exp(min(x, 20))``.
 
@@ -205,11 +205,3 @@ def gelu(context: Lowering, node: ir.Node) -> None:
         raise unsupported(node, f"approximation '{form}' is not defined.")
     y = Formula(context).unary("GELU", source(context, node), approximate=form == "tanh")
     result(context, node, y)
-
-
-@lowering("Swish", 24)
-def swish(context: Lowering, node: ir.Node) -> None:
-    """``x * sigmoid(alpha * x)``."""
-    f, x = Formula(context), source(context, node)
-    gate = f.unary("LOGISTIC", f.mul(x, float(context.attribute(node, "alpha", 1.0))))
-    result(context, node, f.mul(x, gate))

@@ -18,19 +18,19 @@ def binary(context: Lowering, node: ir.Node, code: str) -> None:
     context.bind(node.outputs[0], Formula(context).binary(code, a, b), perm)
 
 
-@lowering("Add", 7, 13, 14)
+@lowering("Add", 14)
 def add(context: Lowering, node: ir.Node) -> None:
     """``a + b``."""
     binary(context, node, "ADD")
 
 
-@lowering("Sub", 7, 13, 14)
+@lowering("Sub", 14)
 def sub(context: Lowering, node: ir.Node) -> None:
     """``a - b``."""
     binary(context, node, "SUB")
 
 
-@lowering("Mul", 7, 13, 14)
+@lowering("Mul", 14)
 def mul(context: Lowering, node: ir.Node) -> None:
     """``a * b``; a value times itself is SQUARE."""
     if node.inputs[0] is node.inputs[1] and context.place(node.inputs[0]).tensor.dtype == np.float32:
@@ -40,13 +40,13 @@ def mul(context: Lowering, node: ir.Node) -> None:
     binary(context, node, "MUL")
 
 
-@lowering("Div", 7, 13, 14)
+@lowering("Div", 14)
 def div(context: Lowering, node: ir.Node) -> None:
     """``a / b``."""
     binary(context, node, "DIV")
 
 
-@lowering("Pow", 7, 12, 13, 15)
+@lowering("Pow", 15)
 def pow(context: Lowering, node: ir.Node) -> None:
     """``a ** b``; the constant exponents 2, 1/2 and -1/2 have kernels of their own."""
     exponent = context.constant(node.inputs[1])
@@ -74,25 +74,25 @@ def fold(context: Lowering, node: ir.Node, code: str) -> None:
     context.bind(node.outputs[0], total, perm)
 
 
-@lowering("Max", 8, 12, 13)
+@lowering("Max", 13)
 def max(context: Lowering, node: ir.Node) -> None:
     """The largest operand."""
     fold(context, node, "MAXIMUM")
 
 
-@lowering("Min", 8, 12, 13)
+@lowering("Min", 13)
 def min(context: Lowering, node: ir.Node) -> None:
     """The smallest operand."""
     fold(context, node, "MINIMUM")
 
 
-@lowering("Sum", 8, 13)
+@lowering("Sum", 13)
 def sum(context: Lowering, node: ir.Node) -> None:
     """The sum of the operands."""
     fold(context, node, "ADD")
 
 
-@lowering("Mean", 8, 13)
+@lowering("Mean", 13)
 def mean(context: Lowering, node: ir.Node) -> None:
     """The mean of the operands."""
     f = Formula(context)
@@ -103,7 +103,7 @@ def mean(context: Lowering, node: ir.Node) -> None:
     context.bind(node.outputs[0], f.mul(total, 1.0 / len(tensors)), perm)
 
 
-@lowering("Mod", 10, 13)
+@lowering("Mod", 13)
 def mod(context: Lowering, node: ir.Node) -> None:
     """The remainder with the sign of the divisor (``fmod=0``, integers) as FLOOR_MOD."""
     if context.attribute(node, "fmod", 0):

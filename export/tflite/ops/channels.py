@@ -10,7 +10,7 @@ from export.tflite.lowering import NHWC, Lowering
 from export.tflite.registry import lowering, unsupported
 
 
-@lowering("DepthToSpace", 1, 11, 13)
+@lowering("DepthToSpace", 13)
 def depth_to_space(context: Lowering, node: ir.Node) -> None:
     """Blocks of channels become blocks of pixels.
 
@@ -46,7 +46,7 @@ def _permute_channels(context: Lowering, node: ir.Node, x: Tensor, order: np.nda
     return context.builder.emit("GATHER", [x, context.builder.ints(order)], x.shape, like=x, axis=3)
 
 
-@lowering("SpaceToDepth", 1, 13)
+@lowering("SpaceToDepth", 13)
 def space_to_depth(context: Lowering, node: ir.Node) -> None:
     """Blocks of pixels become blocks of channels; both sides put the pixel's place before the channel."""
     x = context.nhwc(node)

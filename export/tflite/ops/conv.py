@@ -11,7 +11,7 @@ from export.tflite.ops.windows import pad_nhwc, read_window
 from export.tflite.registry import lowering, unsupported
 
 
-@lowering("Conv", 1, 11)
+@lowering("Conv", 11)
 def conv(context: Lowering, node: ir.Node) -> None:
     """Convolution with constant weights ``[O, I/groups, kH, kW]`` over a picture."""
     x = context.nhwc(node)

@@ -12,7 +12,7 @@ from export.tflite.registry import lowering, unsupported
 Pair = tuple[int, int]
 
 
-@lowering("ConvTranspose", 1, 11)
+@lowering("ConvTranspose", 11)
 def conv_transpose(context: Lowering, node: ir.Node) -> None:
     """Transposed convolution with constant weights ``[I, O/groups, kH, kW]`` over a picture."""
     x = context.nhwc(node)

@@ -17,31 +17,31 @@ def compare(context: Lowering, node: ir.Node, code: str) -> None:
     context.bind(node.outputs[0], Formula(context).binary(code, a, b, dtype=np.bool_), perm)
 
 
-@lowering("Less", 9, 13)
+@lowering("Less", 13)
 def less(context: Lowering, node: ir.Node) -> None:
     """``a < b``."""
     compare(context, node, "LESS")
 
 
-@lowering("LessOrEqual", 12, 16)
+@lowering("LessOrEqual", 16)
 def less_or_equal(context: Lowering, node: ir.Node) -> None:
     """``a <= b``."""
     compare(context, node, "LESS_EQUAL")
 
 
-@lowering("Greater", 9, 13)
+@lowering("Greater", 13)
 def greater(context: Lowering, node: ir.Node) -> None:
     """``a > b``."""
     compare(context, node, "GREATER")
 
 
-@lowering("GreaterOrEqual", 12, 16)
+@lowering("GreaterOrEqual", 16)
 def greater_or_equal(context: Lowering, node: ir.Node) -> None:
     """``a >= b``."""
     compare(context, node, "GREATER_EQUAL")
 
 
-@lowering("Equal", 11, 13, 19)
+@lowering("Equal", 13, 19)
 def equal(context: Lowering, node: ir.Node) -> None:
     """``a == b``."""
     compare(context, node, "EQUAL")
@@ -71,14 +71,14 @@ def logical_not(context: Lowering, node: ir.Node) -> None:
     result(context, node, Formula(context).unary("LOGICAL_NOT", source(context, node)))
 
 
-@lowering("IsNaN", 9, 13, 20)
+@lowering("IsNaN", 13, 20)
 def is_nan(context: Lowering, node: ir.Node) -> None:
     """True where the number is not equal to itself."""
     x = source(context, node)
     result(context, node, Formula(context).binary("NOT_EQUAL", x, x, dtype=np.bool_))
 
 
-@lowering("Where", 9, 16)
+@lowering("Where", 16)
 def where(context: Lowering, node: ir.Node) -> None:
     """The second operand where the first is true, the third elsewhere."""
     (condition, a, b), perm = context.broadcast(node.inputs)

@@ -11,7 +11,7 @@ from export.tflite.ops.formula import Formula
 from export.tflite.registry import lowering
 
 
-@lowering("MatMul", 1, 9, 13)
+@lowering("MatMul", 13)
 def matmul(context: Lowering, node: ir.Node) -> None:
     """``a @ b`` as NumPy defines it: vectors, matrices, and stacks of matrices with broadcasting."""
     a, b = node.inputs
@@ -25,7 +25,7 @@ def matmul(context: Lowering, node: ir.Node) -> None:
     context.bind(node.outputs[0], y)
 
 
-@lowering("Gemm", 7, 9, 11, 13)
+@lowering("Gemm", 13)
 def gemm(context: Lowering, node: ir.Node) -> None:
     """``alpha * A' @ B' + beta * C`` for matrices, transposed where the attributes say so."""
     a, b = node.inputs[:2]

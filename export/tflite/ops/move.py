@@ -14,7 +14,7 @@ INT32_MAX = np.iinfo(np.int32).max
 MAX_SPLIT = 4  # XNNPACK takes a SPLIT into two, three or four
 
 
-@lowering("Concat", 4, 11, 13)
+@lowering("Concat", 13)
 def concat(context: Lowering, node: ir.Node) -> None:
     """The inputs one after the other along an axis."""
     rank = len(node.outputs[0].shape)
@@ -26,7 +26,7 @@ def concat(context: Lowering, node: ir.Node) -> None:
     context.bind(node.outputs[0], y, perm)
 
 
-@lowering("Split", 11, 13, 18)
+@lowering("Split", 18)
 def split(context: Lowering, node: ir.Node) -> None:
     """The input cut along an axis into as many parts as there are outputs."""
     placed = context.place(node.inputs[0])
@@ -46,7 +46,7 @@ def split(context: Lowering, node: ir.Node) -> None:
         context.bind(output, part, placed.perm)
 
 
-@lowering("Slice", 10, 11, 13)
+@lowering("Slice", 13)
 def slice(context: Lowering, node: ir.Node) -> None:
     """``x[start:stop:step]`` along any axes; negative steps run backwards."""
     placed = context.place(node.inputs[0])
@@ -84,7 +84,7 @@ def _slice(context: Lowering, node: ir.Node, x: Tensor, ranges: list[range]) -> 
     return builder.emit("STRIDED_SLICE", [x, *limits], shape, like=x, endMask=mask)
 
 
-@lowering("Gather", 1, 11, 13)
+@lowering("Gather", 13)
 def gather(context: Lowering, node: ir.Node) -> None:
     """The lines of the first input that the second one lists, along ``axis``; the list may have any shape."""
     value, indices = node.inputs
@@ -113,7 +113,7 @@ def _gathered_perm(perm: Perm, hub_axis: int, inserted: int) -> Perm:
     return tuple(order)
 
 
-@lowering("Tile", 6, 13)
+@lowering("Tile", 13)
 def tile(context: Lowering, node: ir.Node) -> None:
     """The input repeated along each axis."""
     placed = context.place(node.inputs[0])
@@ -124,7 +124,7 @@ def tile(context: Lowering, node: ir.Node) -> None:
     context.bind(node.outputs[0], y, placed.perm)
 
 
-@lowering("Expand", 8, 13)
+@lowering("Expand", 13)
 def expand(context: Lowering, node: ir.Node) -> None:
     """Axes of length 1 stretched, and new ones put in front, as broadcasting would."""
     value, builder = node.inputs[0], context.builder

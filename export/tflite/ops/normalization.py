@@ -19,7 +19,7 @@ from export.tflite.registry import lowering, unsupported
 DEFAULT_EPSILON = 1e-5
 
 
-@lowering("BatchNormalization", 9, 14, 15)
+@lowering("BatchNormalization", 15)
 def batch_normalization(context: Lowering, node: ir.Node) -> None:
     """``(x - mean) / sqrt(var + eps) * scale + bias`` with constants: one MUL, one ADD."""
     if context.attribute(node, "training_mode", 0) or len([o for o in node.outputs if o and o.uses()]) > 1:
@@ -37,7 +37,7 @@ def batch_normalization(context: Lowering, node: ir.Node) -> None:
     context.bind(node.outputs[0], f.add(f.mul(placed.tensor, s), t), placed.perm)
 
 
-@lowering("InstanceNormalization", 6, 22)
+@lowering("InstanceNormalization", 6)
 def instance_normalization(context: Lowering, node: ir.Node) -> None:
     """Each plane to zero mean and unit variance, then scale and bias per channel (run-time ones too)."""
     x = context.nhwc(node)

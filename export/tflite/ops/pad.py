@@ -18,7 +18,7 @@ from export.tflite.registry import lowering, unsupported
 MAX_SLICED_LINES = 16
 
 
-@lowering("Pad", 13, 18, 19, 21)
+@lowering("Pad", 18, 19, 21)
 def pad(context: Lowering, node: ir.Node) -> None:
     """Pads of any axes, in the modes constant, reflect, edge and wrap."""
     value = node.inputs[0]

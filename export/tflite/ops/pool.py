@@ -32,7 +32,7 @@ def emit_pool(context: Lowering, code: str, x: Tensor, window: Window, padding: 
     )  # fmt: skip
 
 
-@lowering("MaxPool", 8, 10, 11, 12, 22)
+@lowering("MaxPool", 12)
 def max_pool(context: Lowering, node: ir.Node) -> None:
     """The largest element of each window; the padding never wins."""
     if len(node.outputs) > 1 and node.outputs[1] is not None and node.outputs[1].uses():
@@ -56,7 +56,7 @@ def _is_rectified(x: Tensor) -> bool:
     return x.producer.code in rectifiers or x.producer.options.get("fusedActivationFunction") in rectifiers
 
 
-@lowering("AveragePool", 7, 10, 11, 19, 22)
+@lowering("AveragePool", 11, 19)
 def average_pool(context: Lowering, node: ir.Node) -> None:
     """The mean of each window; pads count or not as ``count_include_pad`` says, what hangs over the end never does."""
     x = context.nhwc(node)
@@ -92,13 +92,13 @@ def _counts(
     return np.outer(*lines).astype(np.float64)
 
 
-@lowering("GlobalAveragePool", 1, 22)
+@lowering("GlobalAveragePool", 1)
 def global_average_pool(context: Lowering, node: ir.Node) -> None:
     """The mean of each plane."""
     context.bind(node.outputs[0], plane_mean(context, context.nhwc(node)), NHWC)
 
 
-@lowering("GlobalMaxPool", 1, 22)
+@lowering("GlobalMaxPool", 1)
 def global_max_pool(context: Lowering, node: ir.Node) -> None:
     """The largest element of each plane."""
     x = context.nhwc(node)

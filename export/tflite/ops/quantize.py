@@ -57,7 +57,7 @@ def _spread(context: Lowering, node: ir.Node, parameter: np.ndarray, shape: tupl
     return np.repeat(parameter, block, axis=axis)[tuple(np.s_[:d] for d in shape)]
 
 
-@lowering("QuantizeLinear", 10, 13, 19, 21)
+@lowering("QuantizeLinear", 13, 19, 21)
 def quantize_linear(context: Lowering, node: ir.Node) -> None:
     """``clamp(round(x / scale) + zero_point)``, halves to even."""
     value, output = node.inputs[0], node.outputs[0]
@@ -85,7 +85,7 @@ def quantize_linear(context: Lowering, node: ir.Node) -> None:
     context.bind(output, y, placed.perm)  # whole numbers, zero point taken off, in float32
 
 
-@lowering("DequantizeLinear", 10, 13, 19, 21)
+@lowering("DequantizeLinear", 13, 19, 21)
 def dequantize_linear(context: Lowering, node: ir.Node) -> None:
     """``(q - zero_point) * scale``; a constant is computed now, an int8 tensor when a float is asked for."""
     value, output = node.inputs[0], node.outputs[0]

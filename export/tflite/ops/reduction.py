@@ -55,61 +55,61 @@ def reduce_axes(
     return context.reshape(y, shape), tuple(numbers[axis] for axis in left)
 
 
-@lowering("ReduceMean", 11, 13, 18)
+@lowering("ReduceMean", 18)
 def reduce_mean(context: Lowering, node: ir.Node) -> None:
     """The mean."""
     reduce(context, node, "MEAN")
 
 
-@lowering("ReduceSum", 11, 13)
+@lowering("ReduceSum", 13)
 def reduce_sum(context: Lowering, node: ir.Node) -> None:
     """The sum."""
     reduce(context, node, "SUM")
 
 
-@lowering("ReduceMax", 11, 12, 13, 18, 20)
+@lowering("ReduceMax", 18, 20)
 def reduce_max(context: Lowering, node: ir.Node) -> None:
     """The largest element."""
     reduce(context, node, "REDUCE_MAX")
 
 
-@lowering("ReduceMin", 11, 12, 13, 18, 20)
+@lowering("ReduceMin", 18, 20)
 def reduce_min(context: Lowering, node: ir.Node) -> None:
     """The smallest element."""
     reduce(context, node, "REDUCE_MIN")
 
 
-@lowering("ReduceProd", 11, 13, 18)
+@lowering("ReduceProd", 18)
 def reduce_prod(context: Lowering, node: ir.Node) -> None:
     """The product."""
     reduce(context, node, "REDUCE_PROD")
 
 
-@lowering("ReduceL1", 11, 13, 18)
+@lowering("ReduceL1", 18)
 def reduce_l1(context: Lowering, node: ir.Node) -> None:
     """The sum of absolute values."""
     reduce(context, node, "SUM", before="ABS")
 
 
-@lowering("ReduceL2", 11, 13, 18)
+@lowering("ReduceL2", 18)
 def reduce_l2(context: Lowering, node: ir.Node) -> None:
     """The Euclidean length."""
     reduce(context, node, "SUM", before="SQUARE", after="SQRT")
 
 
-@lowering("ReduceSumSquare", 11, 13, 18)
+@lowering("ReduceSumSquare", 18)
 def reduce_sum_square(context: Lowering, node: ir.Node) -> None:
     """The sum of squares."""
     reduce(context, node, "SUM", before="SQUARE")
 
 
-@lowering("ReduceLogSum", 11, 13, 18)
+@lowering("ReduceLogSum", 18)
 def reduce_log_sum(context: Lowering, node: ir.Node) -> None:
     """The logarithm of the sum."""
     reduce(context, node, "SUM", after="LOG")
 
 
-@lowering("ReduceLogSumExp", 11, 13, 18)
+@lowering("ReduceLogSumExp", 18)
 def reduce_log_sum_exp(context: Lowering, node: ir.Node) -> None:
     """``log(sum(exp(x)))`` as ``m + log(sum(exp(x - m)))`` with the largest element ``m``, which does not overflow."""
     f = Formula(context)

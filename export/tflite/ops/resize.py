@@ -1,4 +1,4 @@
-"""Resize and Upsample: nearest and linear, wherever a TFLite kernel reads exactly the places ONNX reads.
+"""Resize: nearest and linear, wherever a TFLite kernel reads exactly the places ONNX reads.
 
 Both sides' source coordinates are computed for every output line and compared, so a mode is taken because it
 reads the same pixels, not because its name is similar.
@@ -18,34 +18,29 @@ TOLERANCE = 1e-4  # in source pixels; float32 rounding of coordinates up to a fe
 FLAGS = ((False, True), (True, False), (False, False))  # (align_corners, half_pixel_centers)
 
 
-@lowering("Upsample", 9)
-def upsample(context: Lowering, node: ir.Node) -> None:
-    """Resize with asymmetric coordinates, rounding down."""
-    _resize(context, node, context.attribute(node, "mode", "nearest"), "asymmetric", "floor", scales_index=1)
-
-
-@lowering("Resize", 11, 13, 18, 19)
+@lowering("Resize", 18, 19)
 def resize(context: Lowering, node: ir.Node) -> None:
     """Nearest and linear interpolation of height and width."""
     if context.attribute(node, "antialias", 0):
         raise unsupported(node, "antialiasing has no TFLite kernel.")
-    if context.attribute(node, "axes") is not None:
-        raise unsupported(node, "the attribute 'axes' is not supported.")
     if context.attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
         raise unsupported(node, "only the aspect ratio policy 'stretch' is supported.")
     coordinates = context.attribute(node, "coordinate_transformation_mode", "half_pixel")
     rounding = context.attribute(node, "nearest_mode", "round_prefer_floor")
-    _resize(context, node, context.attribute(node, "mode", "nearest"), coordinates, rounding, scales_index=2)
+    _resize(context, node, context.attribute(node, "mode", "nearest"), coordinates, rounding)
 
 
-def _resize(context: Lowering, node: ir.Node, mode: str, coordinates: str, rounding: str, scales_index: int) -> None:
+def _resize(context: Lowering, node: ir.Node, mode: str, coordinates: str, rounding: str) -> None:
     x = context.nhwc(node)
     size, output = x.shape[1:3], context.shape(node.outputs[0])[2:]
     if context.shape(node.outputs[0])[:2] != context.shape(node.inputs[0])[:2]:
         raise unsupported(node, "only height and width can be resized.")
-    scales = context.constant(context.input(node, scales_index))
-    scales = [o / n for o, n in zip(output, size, strict=True)] if scales is None or not scales.size else scales[2:]
-    wanted = [_onnx_sources(node, n, o, float(s), coordinates) for n, o, s in zip(size, output, scales, strict=True)]
+    scales = context.constant(context.input(node, 2))
+    factors = [o / n for o, n in zip(output, size, strict=True)]
+    if scales is not None and scales.size:
+        axes = [axis % 4 for axis in context.attribute(node, "axes", range(4))]
+        factors = [float(scales[axes.index(i + 2)]) if i + 2 in axes else 1.0 for i in range(2)]
+    wanted = [_onnx_sources(node, n, o, f, coordinates) for n, o, f in zip(size, output, factors, strict=True)]
     if mode in ("linear", "bilinear"):
         y = _linear(context, node, x, output, wanted)
     elif mode == "nearest":

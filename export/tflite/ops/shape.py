@@ -8,7 +8,7 @@ from export.tflite.lowering import NHWC, Lowering, Perm, plain
 from export.tflite.registry import lowering, unsupported
 
 
-@lowering("Transpose", 1, 13, 21)
+@lowering("Transpose", 13, 21)
 def transpose(context: Lowering, node: ir.Node) -> None:
     """Renames the axes; nothing is written unless someone asks for another order."""
     placed = context.place(node.inputs[0])
@@ -17,38 +17,38 @@ def transpose(context: Lowering, node: ir.Node) -> None:
     context.bind(node.outputs[0], placed.tensor, tuple(order.index(axis) for axis in placed.perm))
 
 
-@lowering("Identity", 1, 13, 14, 16, 19, 21)
+@lowering("Identity", 16, 19, 21)
 def identity(context: Lowering, node: ir.Node) -> None:
     """The input."""
     placed = context.place(node.inputs[0])
     context.bind(node.outputs[0], placed.tensor, placed.perm)
 
 
-@lowering("Dropout", 7, 10, 12, 13)
+@lowering("Dropout", 13)
 def dropout(context: Lowering, node: ir.Node) -> None:
     """The input: dropout is for training."""
     identity(context, node)
 
 
-@lowering("Reshape", 5, 13, 14, 19, 21)
+@lowering("Reshape", 14, 19, 21)
 def reshape(context: Lowering, node: ir.Node) -> None:
     """The same numbers, in the hub's order, in the output's shape."""
     bind_reshaped(context, node)
 
 
-@lowering("Flatten", 9, 11, 13, 21)
+@lowering("Flatten", 13, 21)
 def flatten(context: Lowering, node: ir.Node) -> None:
     """Two axes: those before ``axis`` and those from it on."""
     bind_reshaped(context, node)
 
 
-@lowering("Squeeze", 11, 13, 21)
+@lowering("Squeeze", 13, 21)
 def squeeze(context: Lowering, node: ir.Node) -> None:
     """Without the axes of length 1."""
     bind_reshaped(context, node)
 
 
-@lowering("Unsqueeze", 11, 13, 21)
+@lowering("Unsqueeze", 13, 21)
 def unsqueeze(context: Lowering, node: ir.Node) -> None:
     """With more axes of length 1."""
     bind_reshaped(context, node)

@@ -30,7 +30,7 @@ def log_softmax(context: Lowering, node: ir.Node) -> None:
     _along_last(context, node, "LOG_SOFTMAX")
 
 
-@lowering("ArgMax", 11, 12, 13)
+@lowering("ArgMax", 13)
 def arg_max(context: Lowering, node: ir.Node) -> None:
     """The place of the largest element along an axis, the first if several are equal."""
     if context.attribute(node, "select_last_index", 0):

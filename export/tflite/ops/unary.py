@@ -15,79 +15,79 @@ ERF_P = 0.3275911
 ERF_COEFFICIENTS = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 
-@lowering("Abs", 6, 13)
+@lowering("Abs", 13)
 def abs(context: Lowering, node: ir.Node) -> None:
     """Absolute value."""
     activate(context, node, "ABS")
 
 
-@lowering("Neg", 6, 13)
+@lowering("Neg", 13)
 def neg(context: Lowering, node: ir.Node) -> None:
     """``-x``."""
     activate(context, node, "NEG")
 
 
-@lowering("Exp", 6, 13)
+@lowering("Exp", 13)
 def exp(context: Lowering, node: ir.Node) -> None:
     """``e ** x``."""
     activate(context, node, "EXP")
 
 
-@lowering("Log", 6, 13)
+@lowering("Log", 13)
 def log(context: Lowering, node: ir.Node) -> None:
     """Natural logarithm."""
     activate(context, node, "LOG")
 
 
-@lowering("Sqrt", 6, 13)
+@lowering("Sqrt", 13)
 def sqrt(context: Lowering, node: ir.Node) -> None:
     """Square root."""
     activate(context, node, "SQRT")
 
 
-@lowering("Sin", 7, 22)
+@lowering("Sin", 7)
 def sin(context: Lowering, node: ir.Node) -> None:
     """Sine."""
     activate(context, node, "SIN")
 
 
-@lowering("Cos", 7, 22)
+@lowering("Cos", 7)
 def cos(context: Lowering, node: ir.Node) -> None:
     """Cosine."""
     activate(context, node, "COS")
 
 
-@lowering("Floor", 6, 13)
+@lowering("Floor", 13)
 def floor(context: Lowering, node: ir.Node) -> None:
     """The next whole number below."""
     activate(context, node, "FLOOR")
 
 
-@lowering("Ceil", 6, 13)
+@lowering("Ceil", 13)
 def ceil(context: Lowering, node: ir.Node) -> None:
     """The next whole number above."""
     activate(context, node, "CEIL")
 
 
-@lowering("Round", 11, 22)
+@lowering("Round", 11)
 def round(context: Lowering, node: ir.Node) -> None:
     """The nearest whole number, halves to even."""
     activate(context, node, "ROUND")
 
 
-@lowering("Sign", 9, 13)
+@lowering("Sign", 13)
 def sign(context: Lowering, node: ir.Node) -> None:
     """-1, 0 or 1."""
     activate(context, node, "SIGN")
 
 
-@lowering("Reciprocal", 6, 13)
+@lowering("Reciprocal", 13)
 def reciprocal(context: Lowering, node: ir.Node) -> None:
     """``1 / x``."""
     result(context, node, Formula(context).div(1.0, source(context, node)))
 
 
-@lowering("Erf", 9, 13)
+@lowering("Erf", 13)
 def erf(context: Lowering, node: ir.Node) -> None:
     """The error function as ``sign(x) (1 - t P(t) exp(-x^2))``, ``t = 1 / (1 + p |x|)``; within 1e-6."""
     f, x = Formula(context), source(context, node)
@@ -99,7 +99,7 @@ def erf(context: Lowering, node: ir.Node) -> None:
     result(context, node, f.mul(f.unary("SIGN", x), f.sub(1.0, tail)))
 
 
-@lowering("Cast", 6, 9, 13, 19, 21)
+@lowering("Cast", 13, 19, 21)
 def cast(context: Lowering, node: ir.Node) -> None:
     """Another number type; fractions are cut off on the way to whole numbers, as in ONNX."""
     x = source(context, node)

@@ -33,6 +33,11 @@ def model_of(nodes, inputs, outputs, constants=None, opset=HUB_OPSET) -> onnx.Mo
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    for output in model.graph.output:
+        if not output.type.tensor_type.elem_type:  # onnx cannot infer GroupNormalization, which keeps the shape
+            output.type.CopyFrom(model.graph.input[0].type)
+            if nodes[0].op_type == "Transpose":
+                output.type.CopyFrom(model.graph.value_info[0].type)
     onnx.checker.check_model(model)
     return model
 

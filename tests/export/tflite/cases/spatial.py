@@ -1,0 +1,109 @@
+"""Cases of operators with windows: convolutions, pooling, padding, resizing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.export.tflite.cases.table import case, ints, normal
+
+PICTURE = normal(1, 6, 9, 11)
+
+for shape, attributes in [
+    ((4, 6, 3, 3), {}),
+    ((4, 6, 3, 3), {"pads": [1, 1, 1, 1]}),
+    ((4, 6, 3, 3), {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
+    ((4, 6, 3, 3), {"pads": [0, 0, 1, 1], "strides": [2, 2]}),
+    ((4, 6, 3, 2), {"pads": [2, 0, 0, 1], "strides": [1, 2]}),
+    ((4, 6, 3, 3), {"pads": [2, 2, 2, 2], "dilations": [2, 2]}),
+    ((4, 6, 1, 1), {}),
+    ((4, 6, 4, 4), {"auto_pad": "SAME_UPPER", "strides": [2, 2]}),
+    ((4, 6, 4, 4), {"auto_pad": "SAME_LOWER", "strides": [2, 2]}),
+    ((4, 6, 4, 4), {"auto_pad": "VALID"}),
+    ((4, 3, 3, 3), {"group": 2, "pads": [1, 1, 1, 1]}),
+    ((6, 1, 3, 3), {"group": 6, "pads": [1, 1, 1, 1]}),
+    ((12, 1, 3, 3), {"group": 6, "pads": [1, 1, 1, 1], "strides": [2, 2]}),
+    ((6, 1, 3, 3), {"group": 6, "pads": [2, 2, 2, 2], "dilations": [2, 2]}),
+    ((6, 1, 5, 5), {"group": 6, "pads": [1, 2, 3, 0]}),
+]:
+    case("Conv", PICTURE, normal(*shape), normal(shape[0]), still=True, **attributes)
+case("Conv", PICTURE, normal(4, 6, 3, 3), still=True)
+case("Conv", normal(2, 6, 5, 5), normal(4, 6, 3, 3), normal(4))
+
+for shape, attributes in [
+    ((6, 4, 3, 3), {"strides": [2, 2]}),
+    ((6, 4, 3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}),
+    ((6, 4, 4, 4), {"strides": [2, 2], "pads": [1, 1, 1, 1]}),
+    ((6, 4, 3, 3), {"strides": [2, 2], "output_padding": [1, 1]}),
+    ((6, 4, 3, 3), {"strides": [2, 2], "pads": [0, 0, 1, 1]}),
+    ((6, 4, 3, 2), {"strides": [1, 2], "pads": [1, 0, 0, 1]}),
+    ((6, 4, 3, 3), {"pads": [1, 1, 1, 1]}),
+    ((6, 4, 2, 2), {"strides": [3, 3]}),
+    ((6, 4, 3, 3), {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+    ((6, 4, 3, 3), {"strides": [2, 2], "auto_pad": "SAME_LOWER"}),
+    ((6, 4, 3, 3), {"strides": [2, 2], "output_shape": [18, 22]}),
+    ((6, 4, 3, 3), {"strides": [2, 2], "dilations": [2, 2]}),
+    ((6, 2, 3, 3), {"strides": [2, 2], "group": 2}),
+    ((6, 1, 3, 3), {"strides": [2, 2], "group": 6}),
+]:
+    outputs = shape[1] * attributes.get("group", 1)
+    case("ConvTranspose", PICTURE, normal(*shape), normal(outputs), still=True, **attributes)
+case("ConvTranspose", PICTURE, normal(6, 4, 3, 3), still=True)
+
+for attributes in [
+    {"kernel_shape": [2, 2], "strides": [2, 2]},
+    {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+    {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]},
+    {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [0, 1, 1, 0]},
+    {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
+    {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 1]},
+    {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    {"kernel_shape": [4, 4], "strides": [2, 2], "auto_pad": "SAME_LOWER"},
+]:
+    case("MaxPool", PICTURE, still=True, **attributes)
+    case("AveragePool", PICTURE, still=True, **attributes)
+    if "auto_pad" not in attributes:
+        case("AveragePool", PICTURE, still=True, count_include_pad=1, **attributes)
+case("GlobalAveragePool", normal(1, 5, 24, 30), still=True)
+case("GlobalAveragePool", normal(2, 3, 7, 13), still=True)
+case("GlobalMaxPool", PICTURE, still=True)
+
+for mode in ("reflect", "edge", "wrap"):
+    case("Pad", PICTURE, ints(0, 0, 1, 1, 0, 0, 1, 1), still=True, mode=mode)
+    case("Pad", PICTURE, ints(0, 0, 4, 3, 0, 0, 4, 0), still=True, mode=mode)
+    case("Pad", PICTURE, ints(0, 2, 0, 1, 0, 1, 3, 0), still=True, mode=mode)
+    case("Pad", normal(5, 6), ints(2, 1, 0, 3), mode=mode)
+case("Pad", normal(1, 2, 20, 21), ints(0, 0, 17, 18, 0, 0, 0, 19), still=True, mode="reflect")
+case("Pad", PICTURE, ints(0, 0, 1, 2, 0, 0, 3, 4), still=True)
+case("Pad", PICTURE, ints(0, 0, 1, 2, 0, 0, 3, 4), np.float32(-1.5), still=True)
+case("Pad", PICTURE, ints(0, 0, -1, 2, 0, 0, 3, -4), np.float32(2), still=True)
+case("Pad", PICTURE, ints(1, 2, 3, 4), None, ints(2, -1), still=True)
+case("Pad", normal(4), ints(1, 2))
+
+NONE = np.zeros(0, np.float32)
+for mode, coordinates, rounding, scale in [
+    ("nearest", "asymmetric", "floor", (2, 2)),
+    ("nearest", "asymmetric", "floor", (3, 4)),
+    ("nearest", "half_pixel", "round_prefer_floor", (2, 2)),
+    ("nearest", "half_pixel", "round_prefer_floor", (3, 3)),
+    ("nearest", "asymmetric", "floor", (0.5, 0.5)),
+    ("nearest", "half_pixel", "round_prefer_ceil", (1.5, 1.5)),
+    ("nearest", "asymmetric", "floor", (1.5, 2.5)),
+    ("linear", "half_pixel", "floor", (2, 2)),
+    ("linear", "half_pixel", "floor", (2, 1)),
+    ("linear", "half_pixel", "floor", (0.5, 0.5)),
+    ("linear", "pytorch_half_pixel", "floor", (2, 3)),
+    ("linear", "align_corners", "floor", (2, 2)),
+    ("linear", "align_corners", "floor", (1.5, 0.5)),
+    ("linear", "asymmetric", "floor", (2, 2)),
+]:
+    case("Resize", normal(1, 3, 6, 8), None, np.asarray([1, 1, *scale], np.float32), still=True, mode=mode,
+         coordinate_transformation_mode=coordinates, nearest_mode=rounding)  # fmt: skip
+case("Resize", normal(1, 3, 6, 8), None, None, ints(1, 3, 13, 5), mode="linear", still=True)
+case("Resize", normal(1, 3, 6, 8), None, None, ints(13, 5), mode="linear", axes=[2, 3], still=True)
+case("Resize", normal(1, 3, 6, 8), None, None, ints(1, 3, 11, 15), mode="linear", still=True,
+     coordinate_transformation_mode="align_corners")  # fmt: skip
+
+for mode in ("DCR", "CRD"):
+    case("DepthToSpace", normal(1, 12, 4, 5), still=True, blocksize=2, mode=mode)
+    case("DepthToSpace", normal(2, 18, 3, 2), still=True, blocksize=3, mode=mode)
+case("SpaceToDepth", normal(1, 3, 4, 6), still=True, blocksize=2)
