@@ -16,7 +16,7 @@ import onnx_ir as ir
 from export.coreml import pictures
 from export.coreml.call import Call, Values
 from export.coreml.mil import mb, quietly
-from export.coreml.registry import lowering_of, supported_ops
+from export.coreml.registry import Lowering, lowering_of, supported_ops
 from export.hub.model import Hub
 from validate.coreml.tools import load_coremltools
 from validate.errors import BrushportError, UnsupportedError
@@ -24,7 +24,7 @@ from validate.errors import BrushportError, UnsupportedError
 Precision = Literal["fp16", "fp32", "int8"]
 IO = Literal["image", "tensor"]
 
-_INPUT_DTYPES = (ir.DataType.FLOAT,)
+_ONNX = ("", "ai.onnx")
 
 
 def compile_coreml(
@@ -54,7 +54,8 @@ def compile_coreml(
         UnsupportedError: an operator, attribute, dtype or shape cannot be expressed exactly.
         BrushportError: an unknown precision or io, or ``"int8"`` of a hub that is not quantized.
     """
-    _check(hub, precision, io)
+    _check(hub, path, precision, io)
+    _refuse_unknown_operators(hub)
     ct = load_coremltools()
     target = ct.target.iOS17 if _op_types(hub) & {"QuantizeLinear"} else ct.target.iOS16
     program = build_program(hub, io, target)
@@ -119,12 +120,23 @@ def feature_name(name: str) -> str:
     return safe if re.match(r"[A-Za-z_]", safe) else f"_{safe}"
 
 
+def _refuse_unknown_operators(hub: Hub) -> None:
+    opset = hub.model.opset_imports.get("", 0)
+    unknown = [node for node in hub.model.graph if _lowering(node, opset) is None]
+    if unknown:
+        names = sorted({node.op_type if node.domain in _ONNX else f"{node.domain}.{node.op_type}" for node in unknown})
+        raise Call(unknown[0], Values(opset)).unsupported(
+            f"{' and '.join(names)} cannot be compiled; supported are {', '.join(supported_ops())}"
+        )
+
+
+def _lowering(node: ir.Node, opset: int) -> Lowering | None:
+    return lowering_of(node.op_type, opset) if node.domain in _ONNX else None
+
+
 def _lower(node: ir.Node, values: Values) -> None:
     call = Call(node, values)
-    lowering = lowering_of(node.op_type, values.opset) if node.domain in ("", "ai.onnx") else None
-    if lowering is None:
-        name = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-        raise call.unsupported(f"{name} is not supported; supported are {', '.join(supported_ops())}")
+    lowering = _lowering(node, values.opset)
     try:
         result = lowering(call)
     except (ValueError, TypeError, AssertionError) as error:  # coremltools' own checks of an operation
@@ -137,7 +149,9 @@ def _lower(node: ir.Node, values: Values) -> None:
         values[output] = var
 
 
-def _check(hub: Hub, precision: str, io: str) -> None:
+def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
+    if Path(path).suffix != ".mlpackage":
+        raise BrushportError(f"A Core ML model is a folder whose name ends with .mlpackage, unlike {str(path)!r}.")
     if precision not in ("fp16", "fp32", "int8"):
         raise BrushportError(f"Core ML has no precision {precision!r}; choose fp16, fp32 or int8.")
     if io not in ("image", "tensor"):
@@ -145,7 +159,7 @@ def _check(hub: Hub, precision: str, io: str) -> None:
     if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:
         raise BrushportError(f"{hub.name!r} holds no quantized operators; quantize it before compiling it to int8.")
     for value in hub.model.graph.inputs:
-        if value.dtype not in _INPUT_DTYPES:
+        if value.dtype != ir.DataType.FLOAT:
             raise UnsupportedError(
                 f"Core ML: input {value.name!r} is {value.dtype}, and only float32 inputs are supported."
             )

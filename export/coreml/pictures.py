@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from export.coreml.mil import mb
 from validate.ports import Port
 
@@ -44,8 +46,8 @@ def describe(port: Port, io: str, styles: tuple[str, ...]) -> str:
 
 
 def _affine(x: Any, scale: float, offset: float) -> Any:
-    if scale != 1.0:
-        x = mb.mul(x=x, y=scale)
-    if offset != 0.0:
-        x = mb.add(x=x, y=offset)
+    if scale != 1:
+        x = mb.mul(x=x, y=np.float32(scale))
+    if offset != 0:
+        x = mb.add(x=x, y=np.float32(offset))
     return x

@@ -8,6 +8,7 @@ import numpy as np
 
 from export.coreml.call import Call
 from export.coreml.mil import mb
+from export.coreml.ops.quantize import scaled_for_fp16
 from export.coreml.registry import lowers
 
 
@@ -18,9 +19,10 @@ def conv(call: Call) -> Any:
     strides = list(call.attr("strides", [1] * len(kernel)))
     dilations = list(call.attr("dilations", [1] * len(kernel)))
     begins, ends = conv_pads(call, kernel, strides, dilations)
+    x, weight = scaled_for_fp16(call)
     return mb.conv(
-        x=call.var(0),
-        weight=call.var(1),
+        x=x,
+        weight=weight,
         bias=call.var(2),
         strides=strides,
         dilations=dilations,
@@ -46,14 +48,14 @@ def conv_transpose(call: Call) -> Any:
     ends = [f - b - out for f, b, out in zip(full, begins, spatial_out, strict=True)]
     if min(begins) < 0:
         raise call.unsupported("negative padding at the start")
-    weight = call.var(1)
+    x, weight = scaled_for_fp16(call)
     extra = [max(0, -(end // d)) for end, d in zip(ends, dilations, strict=True)]
     if any(extra):
         taps = call.required(1, "weight (with output_padding beyond the kernel)")
         weight = np.pad(taps, [(0, 0), (0, 0), *((0, count) for count in extra)])
         ends = [end + count * d for end, count, d in zip(ends, extra, dilations, strict=True)]
     return mb.conv_transpose(
-        x=call.var(0),
+        x=x,
         weight=weight,
         bias=call.var(2),
         strides=strides,

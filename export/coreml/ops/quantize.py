@@ -12,6 +12,7 @@ from export.coreml.registry import lowers
 
 _EIGHT_BIT = {"INT8": "int8", "UINT8": "uint8"}
 _SIXTEEN_BIT = {"INT16": np.iinfo(np.int16), "UINT16": np.iinfo(np.uint16)}
+_FP16_SMALLEST = float(np.finfo(np.float16).smallest_normal)
 
 
 @lowers("QuantizeLinear", since=13)
@@ -45,10 +46,7 @@ def dequantize_linear(call: Call) -> Any:
     dtype, data = call.dtype(0).name, call.array(0)
     axis = call.axis(1) if scale.size > 1 else 0
     if data is not None and dtype in _EIGHT_BIT:
-        zero_point = _zero_point(call, scale, _EIGHT_BIT[dtype])
-        return mb.constexpr_affine_dequantize(
-            quantized_data=data, zero_point=zero_point, scale=_vector(scale), axis=axis, name=call.node.inputs[0].name
-        )
+        return _stored(call)
     if data is not None and dtype in ("INT16", "UINT16", "INT32"):
         shape = [1] * data.ndim
         if scale.size > 1:
@@ -61,11 +59,55 @@ def dequantize_linear(call: Call) -> Any:
         return mb.identity(x=call.var(0))  # the Quantize before it stayed in floats
     if dtype not in _EIGHT_BIT:
         raise call.unsupported(f"dequantization of {dtype.lower()}")
+    return _computed(call)
+
+
+def scaled_for_fp16(call: Call) -> tuple[Any, Any]:
+    """The input and weight of a convolution whose 8-bit weight's scales may be too small for fp16.
+
+    Below 6.1e-5 fp16 is subnormal: it loses digits, and some hardware reads it as zero. Then the weight is stored
+    ``2^k`` times larger and the input dequantized ``2^k`` times smaller, which changes no product.
+    """
+    source = call.node.inputs[1].producer()
+    if source is None or source.op_type != "DequantizeLinear":
+        return call.var(0), call.var(1)
+    weight = Call(source, call.values)
+    if weight.array(0) is None or weight.dtype(0).name not in _EIGHT_BIT:
+        return call.var(0), call.var(1)
+    scale = weight.required(1, "scale")
+    used = scale[scale > 0]
+    if used.size == 0 or used.min() >= _FP16_SMALLEST:
+        return call.var(0), call.var(1)
+    wanted = np.ceil(np.log2(_FP16_SMALLEST / used.min()))
+    factor = float(2.0 ** min(wanted, np.floor(-np.log2(used.max()))))  # no scale grows beyond 1
+    producer = call.node.inputs[0].producer()
+    if producer is not None and producer.op_type == "DequantizeLinear" and producer.inputs[0].dtype.name in _EIGHT_BIT:
+        x = _computed(Call(producer, call.values), 1 / factor)
+    else:
+        x = mb.mul(x=call.var(0), y=1 / factor)
+    return x, _stored(weight, factor)
+
+
+def _stored(call: Call, factor: float = 1.0) -> Any:
+    """A DequantizeLinear of 8-bit constants: they stay 8-bit in the file. ``factor`` multiplies the result."""
+    scale = call.required(1, "scale")
+    return mb.constexpr_affine_dequantize(
+        quantized_data=call.array(0),
+        zero_point=_zero_point(call, scale, _EIGHT_BIT[call.dtype(0).name]),
+        scale=_vector(scale * np.float32(factor)),
+        axis=call.axis(1) if scale.size > 1 else 0,
+        name=call.node.inputs[0].name,
+    )
+
+
+def _computed(call: Call, factor: float = 1.0) -> Any:
+    """A DequantizeLinear of computed 8-bit values. ``factor`` multiplies the result."""
+    scale = call.required(1, "scale")
     return mb.dequantize(
         input=call.var(0),
-        zero_point=_zero_point(call, scale, _EIGHT_BIT[dtype]),
-        scale=_vector(scale),
-        **({"axis": axis} if scale.size > 1 else {}),
+        zero_point=_zero_point(call, scale, _EIGHT_BIT[call.dtype(0).name]),
+        scale=_vector(scale * np.float32(factor)),
+        **({"axis": call.axis(1)} if scale.size > 1 else {}),
     )
 
 
