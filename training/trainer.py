@@ -25,6 +25,7 @@ matplotlib.use("Agg")
 LOSSES = ("total", "content", "style", "tv")
 WARM_UP_STEPS = 50  # Adam's second moments are unreliable before that
 SAMPLE_SIZE = 256
+DEFAULT_SIZE = 512  # what export takes when no --size is given
 
 
 def pick_device() -> torch.device:
@@ -231,6 +232,7 @@ class Trainer:
                 "styles": self.config.style_names,
                 "network": self.config.network,
                 "size_multiple": network.size_multiple,
+                "default_size": DEFAULT_SIZE,
             },
         )
         return path
