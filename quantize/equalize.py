@@ -18,7 +18,13 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 
-from quantize.ranges import values_by_name
+from quantize.graph import (
+    add_initializer,
+    append_observers,
+    drop_unread_initializers,
+    integer,
+    values_by_name,
+)
 from quantize.runtime import Sample, open_session, run
 
 HALF_SPAN = 4.0  # of an equalized channel, so that its variance is near 1 (normal values reach 4 sigma)
@@ -39,13 +45,14 @@ def equalize_norms(model: ir.Model, samples: Iterable[Sample]) -> tuple[ir.Model
     statistics = _channel_statistics(model, [conv.outputs[0].name for conv, _ in pairs], samples)
     for conv, norm in pairs:
         _equalize(model.graph, conv, norm, *statistics[conv.outputs[0].name])
+    drop_unread_initializers(model.graph)
     return model, [conv.name for conv, _ in pairs]
 
 
 def _feeds_norm(node: ir.Node) -> bool:
     if node.op_type not in ("Conv", "ConvTranspose") or node.outputs[0].is_graph_output():
         return False
-    if node.op_type == "ConvTranspose" and "group" in node.attributes and node.attributes["group"].as_int() != 1:
+    if node.op_type == "ConvTranspose" and integer(node, "group", 1) != 1:
         return False
     consumers = node.outputs[0].consumers()
     constants = [value for value in node.inputs[1:] if value is not None]
@@ -73,16 +80,12 @@ def _equalize(
     shape = (-1, 1, 1, 1) if conv.op_type == "Conv" else (1, -1, 1, 1)
     has_bias = len(conv.inputs) > 2 and conv.inputs[2] is not None
     bias = conv.inputs[2].const_value.numpy().astype(np.float64) if has_bias else np.zeros(len(scale))
-    weight_value = _constant(graph, f"{conv.name}_equalized_weight", weight * scale.reshape(shape))
-    bias_value = _constant(graph, f"{conv.name}_equalized_bias", (bias - middle) * scale)
-    old = conv.inputs[1:]
+    weight = (weight * scale.reshape(shape)).astype(np.float32)
+    bias = ((bias - middle) * scale).astype(np.float32)
     conv.resize_inputs(3)
-    conv.replace_input_with(1, weight_value)
-    conv.replace_input_with(2, bias_value)
+    conv.replace_input_with(1, add_initializer(graph, f"{conv.name}_equalized_weight", weight))
+    conv.replace_input_with(2, add_initializer(graph, f"{conv.name}_equalized_bias", bias))
     norm.attributes["epsilon"] = ir.AttrFloat32("epsilon", new_epsilon)
-    for value in old:
-        if value is not None and not value.uses():
-            graph.initializers.pop(value.name, None)
 
 
 def _channel_statistics(
@@ -92,20 +95,21 @@ def _channel_statistics(
     model = model.clone()
     values = values_by_name(model.graph)
     model.graph.outputs.clear()
-    axes = _constant(model.graph, "channel_statistics_axes", np.array([0, 2, 3], np.int64))
+    axes = add_initializer(model.graph, "channel_statistics_axes", np.array([0, 2, 3], np.int64))
+    observers = []
     for name in names:
-        mean = ir.node("ReduceMean", [values[name], axes], {"keepdims": 1}).outputs[0]
-        centered = ir.node("Sub", [values[name], mean]).outputs[0]
-        square = ir.node("Mul", [centered, centered]).outputs[0]
-        outputs = {
-            "low": ir.node("ReduceMin", [values[name], axes], {"keepdims": 0}).outputs[0],
-            "high": ir.node("ReduceMax", [values[name], axes], {"keepdims": 0}).outputs[0],
-            "variance": ir.node("ReduceMean", [square, axes], {"keepdims": 0}).outputs[0],
-        }
-        model.graph.extend([value.producer() for value in (mean, centered, square, *outputs.values())])
-        for suffix, value in outputs.items():
-            value.name, value.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)
-            model.graph.outputs.append(value)
+        low = ir.node("ReduceMin", [values[name], axes], {"keepdims": 0})
+        high = ir.node("ReduceMax", [values[name], axes], {"keepdims": 0})
+        mean = ir.node("ReduceMean", [values[name], axes], {"keepdims": 1})
+        centered = ir.node("Sub", [values[name], mean.outputs[0]])
+        square = ir.node("Mul", [centered.outputs[0], centered.outputs[0]])
+        variance = ir.node("ReduceMean", [square.outputs[0], axes], {"keepdims": 0})
+        observers.append([low, high, mean, centered, square, variance])
+        for node, suffix in ((low, "low"), (high, "high"), (variance, "variance")):
+            output = node.outputs[0]
+            output.name, output.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)
+            model.graph.outputs.append(output)
+    append_observers(model.graph, observers)
     session = open_session(model)
     rows = [run(session, sample) for sample in samples]
     statistics = {}
@@ -113,11 +117,3 @@ def _channel_statistics(
         low, high, variance = (np.stack([row[3 * index + k] for row in rows]).astype(np.float64) for k in range(3))
         statistics[name] = (low.min(axis=0), high.max(axis=0), variance.min(axis=0))
     return statistics
-
-
-def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
-    array = array if array.dtype == np.int64 else array.astype(np.float32)
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
-    graph.register_initializer(value)
-    return value

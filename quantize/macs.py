@@ -6,6 +6,7 @@ from math import prod
 
 import onnx_ir as ir
 
+from quantize.graph import integer
 from validate.errors import BrushportError
 
 
@@ -32,8 +33,8 @@ def _conv_transpose(node: ir.Node) -> int:
 
 
 def _gemm(node: ir.Node) -> int:
-    transposed = "transA" in node.attributes and node.attributes["transA"].as_int()
-    return prod(_shape(node, node.outputs[0])) * _shape(node, node.inputs[0])[0 if transposed else 1]
+    inner = 0 if integer(node, "transA", 0) else 1
+    return prod(_shape(node, node.outputs[0])) * _shape(node, node.inputs[0])[inner]
 
 
 def _mat_mul(node: ir.Node) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from quantize import rounding
+from quantize.graph import add_initializer, drop_unread_initializers, integer, text
 
 # The name endings of ONNX Runtime's quantizer.
 QUANTIZED, DEQUANTIZED, SCALE, ZERO_POINT = (
@@ -86,7 +87,7 @@ def insert_qdq(model: ir.Model, names: Iterable[str], ranges: Mapping[str, tuple
     for node in nodes:
         writer.round_input(node, sources[node])
         writer.round_constants(node)
-    _drop_unread(model.graph)
+    drop_unread_initializers(model.graph)
     model.graph.sort()
     return model
 
@@ -152,8 +153,8 @@ class _Writer:
         if source not in self.parameters:
             scale, zero_point = rounding.activation_parameters(*self.ranges[source])
             self.parameters[source] = (
-                self._initializer(f"{source}{SCALE}", np.asarray(scale)),
-                self._initializer(f"{source}{ZERO_POINT}", np.asarray(zero_point)),
+                add_initializer(self.graph, f"{source}{SCALE}", np.asarray(scale)),
+                add_initializer(self.graph, f"{source}{ZERO_POINT}", np.asarray(zero_point)),
             )
         return self.parameters[source]
 
@@ -162,19 +163,13 @@ class _Writer:
     ) -> ir.Value:
         stem = f"{node.name}_{value.name}"  # two nodes may share a constant, but not its scales
         inputs = [
-            self._initializer(f"{stem}_quantized", rounded),
-            self._initializer(f"{stem}{SCALE}", scales),
-            self._initializer(f"{stem}{ZERO_POINT}", np.zeros(scales.shape, rounded.dtype)),
+            add_initializer(self.graph, f"{stem}_quantized", rounded),
+            add_initializer(self.graph, f"{stem}{SCALE}", scales),
+            add_initializer(self.graph, f"{stem}{ZERO_POINT}", np.zeros(scales.shape, rounded.dtype)),
         ]
         attributes = {} if axis is None else {"axis": axis}
         dequantized = self._node("DequantizeLinear", inputs, f"{stem}{DEQUANTIZED}", attributes)
         return _describe(dequantized, ir.DataType.FLOAT, ir.Shape(rounded.shape))
-
-    def _initializer(self, name: str, array: np.ndarray) -> ir.Value:
-        tensor = ir.tensor(array, name=name)
-        value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
-        self.graph.register_initializer(value)
-        return value
 
     def _node(self, op_type: str, inputs: list[ir.Value], output: str, attributes: dict | None = None) -> ir.Value:
         node = ir.node(op_type, inputs, attributes, name=f"{output}_{op_type}")
@@ -188,18 +183,11 @@ def _describe(value: ir.Value, dtype: ir.DataType, shape: ir.Shape) -> ir.Value:
     return value
 
 
-def _drop_unread(graph: ir.Graph) -> None:
-    outputs = set(graph.outputs)
-    for name, value in list(graph.initializers.items()):
-        if not value.uses() and value not in outputs:
-            del graph.initializers[name]
-
-
 def _channel_axis(node: ir.Node) -> int | None:
     """The output channels' axis in the weight; None (one scale for all) where groups share that axis."""
     if node.op_type == "Conv":
         return 0
-    return 1 if _integer(node, "group", 1) == 1 else None
+    return 1 if integer(node, "group", 1) == 1 else None
 
 
 def _only_moves(node: ir.Node) -> bool:
@@ -207,10 +195,10 @@ def _only_moves(node: ir.Node) -> bool:
     if node.op_type == "Pad":
         value = node.inputs[2] if len(node.inputs) > 2 else None
         zero = value is None or (value.const_value is not None and not value.const_value.numpy().any())
-        return _string(node, "mode", "constant") != "constant" or zero
+        return text(node, "mode", "constant") != "constant" or zero
     if node.op_type == "Resize":
-        return _string(node, "mode", "nearest") == "nearest" and (
-            _string(node, "coordinate_transformation_mode", "half_pixel") != "tf_crop_and_resize"
+        return text(node, "mode", "nearest") == "nearest" and (
+            text(node, "coordinate_transformation_mode", "half_pixel") != "tf_crop_and_resize"
         )
     if node.op_type == "MaxPool":
         return len(node.outputs) == 1
@@ -218,11 +206,3 @@ def _only_moves(node: ir.Node) -> bool:
 
 
 MOVING = ("Reshape", "Transpose", "Slice", "DepthToSpace", "SpaceToDepth", "Squeeze", "Unsqueeze", "Identity")
-
-
-def _string(node: ir.Node, name: str, default: str) -> str:
-    return node.attributes[name].as_string() if name in node.attributes else default
-
-
-def _integer(node: ir.Node, name: str, default: int) -> int:
-    return node.attributes[name].as_int() if name in node.attributes else default

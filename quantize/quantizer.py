@@ -9,6 +9,7 @@ from itertools import chain, islice
 import onnx_ir as ir
 
 from quantize.equalize import equalize_norms
+from quantize.graph import name_nodes
 from quantize.judge import Judge, Score
 from quantize.macs import count_macs
 from quantize.plan import PlanRow, choose
@@ -20,8 +21,8 @@ from validate.photos import iterate_default_photos, photo_samples
 from validate.ports import Port
 
 TARGET_SSIM = 0.95  # on calibration photos; the floor for a written int8 file is 0.90
-JUDGED_PHOTOS = 4  # calibration photos that the plan is scored on
-COSTED_PHOTOS = 2  # of those, photos on which each convolution's cost is measured
+JUDGED_PHOTOS = 3  # calibration photos that the plan is scored on
+COSTED_PHOTOS = 1  # of those, photos on which each convolution's cost is measured
 HELD_OUT_PHOTOS = 3  # default photos that the result is scored on
 EXACT_PSNR = 80.0  # dB that equalization must keep, or it is left out
 
@@ -66,7 +67,7 @@ def quantize_hub(
     picture, and :class:`UnsupportedError` when there is nothing to quantize.
     """
     model = model.clone()
-    _name_nodes(model.graph)
+    name_nodes(model.graph)
     macs = count_macs(model)
     reasons = {node.name: why_not(node) for node in model.graph if node.name in macs}
     names = [name for name, reason in reasons.items() if reason is None]
@@ -117,9 +118,8 @@ def quantize_hub(
 
 def _equalized(model: ir.Model, samples: list[Sample], judge: Judge) -> tuple[ir.Model, list[str]]:
     prepared, names = equalize_norms(model, samples)
-    if not names or judge.score(prepared).worst_psnr < EXACT_PSNR:
-        return model, []
-    return prepared, names
+    exact = names and judge.error(prepared, COSTED_PHOTOS) <= 10 ** (-EXACT_PSNR / 10)
+    return (prepared, names) if exact else (model, [])
 
 
 def _spans(histograms: dict[str, Histogram], method: str, inputs: Sequence[Port]) -> dict[str, tuple[float, float]]:
@@ -143,14 +143,3 @@ def _default_samples(inputs: Sequence[Port]) -> Iterable[Sample]:
             "The model has no picture input, or picture inputs of different sizes, so it needs samples of its own."
         )
     return photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, sizes.pop()), inputs)
-
-
-def _name_nodes(graph: ir.Graph) -> None:
-    """Give every node a name of its own, since the plan speaks of nodes by name."""
-    taken: set[str] = set()
-    for index, node in enumerate(graph):
-        name = node.name or f"{node.op_type}_{index}"
-        while name in taken:
-            name = f"{name}_{index}"
-        node.name = name
-        taken.add(name)

@@ -12,6 +12,7 @@ from math import ceil, gcd, prod
 import numpy as np
 import onnx_ir as ir
 
+from quantize.graph import add_initializer, append_observers, values_by_name
 from quantize.runtime import Sample, open_session, run
 from validate.errors import BrushportError
 
@@ -116,30 +117,22 @@ def _reducing(model: ir.Model, names: Sequence[str]) -> ir.Model:
     graph = model.graph
     values = values_by_name(graph)
     graph.outputs.clear()
+    observers = []
     for name in names:
         value = values[name]
-        minimum = ir.node("ReduceMin", [value], {"keepdims": 0}).outputs[0]
-        maximum = ir.node("ReduceMax", [value], {"keepdims": 0}).outputs[0]
-        flat = ir.node("Reshape", [value, _integers(graph, f"{name}_flat", [-1])]).outputs[0]
-        step = _step(prod(value.shape))
-        inputs = [
-            _integers(graph, f"{name}_{what}", [number])
-            for what, number in (("start", 0), ("end", 2**31 - 1), ("axis", 0), ("step", step))
-        ]
-        thinned = ir.node("Slice", [flat, *inputs]).outputs[0]
-        graph.extend([v.producer() for v in (minimum, maximum, flat, thinned)])
-        for value_out, suffix in ((minimum, "min"), (maximum, "max"), (thinned, "thinned")):
-            value_out.name = f"{name}_{suffix}"
-            value_out.type = ir.TensorType(ir.DataType.FLOAT)
-            graph.outputs.append(value_out)
+        minimum = ir.node("ReduceMin", [value], {"keepdims": 0})
+        maximum = ir.node("ReduceMax", [value], {"keepdims": 0})
+        flat = ir.node("Reshape", [value, _integer(graph, f"{name}_flat", -1)])
+        bounds = {"start": 0, "end": 2**31 - 1, "axis": 0, "step": _step(prod(value.shape))}
+        numbers = [_integer(graph, f"{name}_{what}", number) for what, number in bounds.items()]
+        thinned = ir.node("Slice", [flat.outputs[0], *numbers])
+        observers.append([minimum, maximum, flat, thinned])
+        for node, suffix in ((minimum, "min"), (maximum, "max"), (thinned, "thinned")):
+            output = node.outputs[0]
+            output.name, output.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)
+            graph.outputs.append(output)
+    append_observers(graph, observers)
     return model
-
-
-def values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:
-    """The inputs and node outputs of ``graph`` by name."""
-    values = {value.name: value for value in graph.inputs}
-    values.update((value.name, value) for node in graph for value in node.outputs)
-    return values
 
 
 def _step(size: int) -> int:
@@ -150,8 +143,5 @@ def _step(size: int) -> int:
     return step
 
 
-def _integers(graph: ir.Graph, name: str, numbers: list[int]) -> ir.Value:
-    tensor = ir.tensor(np.array(numbers, np.int64), name=name)
-    value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
-    graph.register_initializer(value)
-    return value
+def _integer(graph: ir.Graph, name: str, number: int) -> ir.Value:
+    return add_initializer(graph, name, np.array([number], np.int64))
