@@ -125,6 +125,20 @@ def test_tiny_weight_scales_survive_fp16(tmp_path: Path, op: str) -> None:
     assert len(scales) == OUT and min(scales) >= np.finfo(np.float16).smallest_normal
 
 
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])
+@pytest.mark.parametrize("quantized_input", [True, False])
+def test_tiny_weight_scales_change_no_product(tmp_path: Path, op: str, quantized_input: bool) -> None:
+    model = quantized_conv(weight_scale=1e-6, op=op)
+    model.graph.node[4].output[0] = "y"
+    del model.graph.node[5:]
+    if not quantized_input:
+        model.graph.node[4].input[0] = "x"
+        del model.graph.node[:2]
+    compile_coreml(hub_of(model), tmp_path / "m.mlpackage", precision="fp32", io="tensor")
+    result = CoreMLModel(tmp_path / "m.mlpackage").predict({"x": sample()})["y"]
+    assert psnr(result, reference(model, sample())) > 100
+
+
 def test_16_bit_activations_stay_floats_and_saturate(tmp_path: Path) -> None:
     model = quantized_conv(np.int16, zero=0)
     compile_coreml(hub_of(model), tmp_path / "m.mlpackage", precision="fp32", io="tensor")
