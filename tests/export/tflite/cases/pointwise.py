@@ -49,11 +49,8 @@ for op_type in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean"):
     case(op_type, ROW, normal(7), still=True)
     case(op_type, normal(1, 4, 1, 1), normal(1, 4, 5, 6), constants=(), still=True)
     case(op_type, SPACE, np.full((3, 1, 2, 1), 0.5, np.float32))
-    case(op_type, np.int32([[4, -6], [9, 3]]), np.int32([[2, 3], [3, -1]])) if op_type in (
-        "Add",
-        "Sub",
-        "Mul",
-    ) else None
+for op_type in ("Add", "Sub", "Mul"):
+    case(op_type, np.int32([[4, -6], [9, 3]]), np.int32([[2, 3], [3, -1]]))
 case("Max", PICTURE, normal(6), normal(1, 4, 5, 6, seed=2), constants=(1,))
 case("Sum", PICTURE)
 for exponent in (2, 0.5, -0.5, 3, 1.7):

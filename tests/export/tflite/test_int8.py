@@ -1,0 +1,273 @@
+"""Q/DQ graphs: int8 kernels where TFLite has them, within rounding of ONNX Runtime on the same graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from export.tflite.int8 import INT8_RULES
+from tests.export.tflite.cases.table import ints, normal
+from tests.export.tflite.support import compile_bytes, model_of, run_onnx, run_tflite
+from tests.export.tflite.test_registry import operators
+
+node = onnx.helper.make_node
+PICTURE = normal(1, 8, 9, 10)
+SCALE = {"x": 0.03, "x2": 0.025, "y": 0.0617}
+
+
+class Graph:
+    """Collects nodes and constants of a Q/DQ graph."""
+
+    def __init__(self, kind=np.int8):
+        self.nodes, self.constants, self.feeds, self.kind = [], {}, {}, kind
+
+    def qdq(self, name: str, scale: float, zero: int, source: str | None = None) -> str:
+        """Quantizes and dequantizes ``source``; returns the name of the result."""
+        self.constants |= {f"{name}_s": np.float32(scale), f"{name}_z": np.asarray(zero, self.kind)}
+        self.nodes.append(node("QuantizeLinear", [source or name, f"{name}_s", f"{name}_z"], [f"{name}_q"]))
+        self.nodes.append(node("DequantizeLinear", [f"{name}_q", f"{name}_s", f"{name}_z"], [f"{name}_dq"]))
+        return f"{name}_dq"
+
+    def input(self, name: str, array: np.ndarray, scale: float, zero: int) -> str:
+        self.feeds[name] = array
+        return self.qdq(name, scale, zero)
+
+    def weights(self, name: str, array: np.ndarray, axis: int | None, kind=np.int8) -> str:
+        """Symmetric weights behind a DequantizeLinear, one scale along ``axis`` or one in all."""
+        others = None if axis is None else tuple(i for i in range(array.ndim) if i != axis)
+        scale = np.abs(array).max(axis=others, keepdims=axis is not None) / 127
+        self.constants[f"{name}_q"] = np.rint(array / scale).astype(kind)
+        self.constants[f"{name}_s"] = scale.reshape(-1 if axis is not None else ()).astype(np.float32)
+        attributes = {} if axis is None else {"axis": axis}
+        self.nodes.append(node("DequantizeLinear", [f"{name}_q", f"{name}_s"], [f"{name}_dq"], **attributes))
+        return f"{name}_dq"
+
+    def op(self, op_type: str, names: list[str], output: str = "f", **attributes) -> str:
+        self.nodes.append(node(op_type, names, [output], name=f"{op_type}_{output}", **attributes))
+        return output
+
+    def check(
+        self, output: str, step: float, expected: list[str] | None = None, steps: float = 1, off: float = 0.05
+    ) -> list[str]:
+        """Compares with ONNX Runtime in quantization steps (a share ``off`` may be one off); the operators written."""
+        model = model_of(self.nodes, self.feeds, [output], self.constants)
+        content = compile_bytes(model, precision="int8")
+        got = run_tflite(content, self.feeds, [output])[0]
+        want = run_onnx(model, self.feeds)[0]
+        difference = np.abs(got - want) / step
+        assert difference.max() <= steps + 1e-3
+        assert (difference > 0.5).mean() < off
+        if expected is not None:
+            assert [o for o in operators(content) if o not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE")] == expected
+        return operators(content)
+
+
+def convolution(op_type, shape, kind=np.int8, axis=0, relu=False, **attributes):
+    graph = Graph(kind)
+    shift = 128 if kind == np.uint8 else 0
+    x = graph.input("x", PICTURE, SCALE["x"], 3 + shift)
+    w = graph.weights("w", normal(*shape) / 10, axis)
+    outputs = shape[0] if op_type == "Conv" else shape[1]
+    graph.constants["b"] = normal(outputs)
+    f = graph.op(op_type, [x, w, "b"], **attributes)
+    f = graph.op("Relu", [f], "relu") if relu else f
+    return graph, graph.qdq("y", SCALE["y"], -7 + shift, f)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+@pytest.mark.parametrize("axis", [0, None])
+@pytest.mark.parametrize("relu", [False, True])
+def test_conv(kind, axis, relu):
+    graph, y = convolution("Conv", (6, 8, 3, 3), kind, axis, relu, pads=[1, 1, 1, 1])
+    graph.check(y, SCALE["y"], ["CONV_2D"])
+
+
+def test_conv_padded_by_hand():
+    graph, y = convolution("Conv", (6, 8, 3, 3), strides=[2, 2], pads=[1, 1, 1, 1])
+    graph.check(y, SCALE["y"], ["PAD", "CONV_2D"])
+
+
+def test_conv_depthwise_and_grouped():
+    graph, y = convolution("Conv", (8, 1, 3, 3), group=8, pads=[1, 1, 1, 1])
+    graph.check(y, SCALE["y"], ["DEPTHWISE_CONV_2D"])
+    graph, y = convolution("Conv", (6, 4, 3, 3), group=2)
+    graph.check(y, SCALE["y"], ["CONV_2D"])
+
+
+def test_conv_weights_at_minus_128_are_rescaled():
+    graph, y = convolution("Conv", (6, 8, 3, 3))
+    graph.constants["w_q"][2, 1] = -128
+    graph.check(y, SCALE["y"], ["CONV_2D"], steps=1)
+
+
+def test_conv_bias_behind_dequantize():
+    graph, y = convolution("Conv", (6, 8, 3, 3))
+    scale = SCALE["x"] * graph.constants["w_s"]
+    graph.constants |= {"b_q": np.rint(graph.constants.pop("b") / scale).astype(np.int32), "b_s": scale}
+    graph.nodes.insert(0, node("DequantizeLinear", ["b_q", "b_s"], ["b"], axis=0))
+    graph.check(y, SCALE["y"], ["CONV_2D"])
+
+
+@pytest.mark.parametrize("attributes", [{}, {"pads": [1, 1, 1, 1], "output_padding": [1, 1]}])
+def test_conv_transpose(attributes):
+    graph, y = convolution("ConvTranspose", (8, 6, 3, 3), axis=1, strides=[2, 2], **attributes)
+    graph.check(y, SCALE["y"], ["TRANSPOSE_CONV", "SLICE"] if attributes else ["TRANSPOSE_CONV"])
+
+
+def test_conv_transpose_with_scales_on_the_wrong_axis_stays_float():
+    graph, y = convolution("ConvTranspose", (8, 6, 3, 3), axis=0, strides=[2, 2])
+    assert "TRANSPOSE_CONV" in graph.check(y, SCALE["y"])
+
+
+@pytest.mark.parametrize(("op_type", "flip"), [("Gemm", 1), ("Gemm", 0), ("MatMul", 0)])
+def test_fully_connected(op_type, flip):
+    graph = Graph()
+    x = graph.input("x", normal(5, 12), SCALE["x"], 3)
+    shape, axis = ((7, 12), 0) if flip else ((12, 7), 1)
+    w = graph.weights("w", normal(*shape), axis)
+    graph.constants["b"] = normal(7)
+    names, attributes = ([x, w, "b"], {"transB": flip}) if op_type == "Gemm" else ([x, w], {})
+    f = graph.op(op_type, names, **attributes)
+    graph.check(graph.qdq("y", SCALE["y"], 2, f), SCALE["y"], ["FULLY_CONNECTED"])
+
+
+@pytest.mark.parametrize("op_type", ["Add", "Sub", "Mul"])
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("relu", [False, True])
+def test_binary(op_type, constant, relu):
+    graph = Graph()
+    x = graph.input("x", PICTURE, SCALE["x"], 3)
+    if constant:
+        other = graph.weights("w", normal(8, 1, 1), None)
+    else:
+        other = graph.input("x2", normal(1, 8, 1, 1, seed=3), SCALE["x2"], -5)
+    f = graph.op(op_type, [x, other])
+    f = graph.op("Relu", [f], "relu") if relu else f
+    graph.check(graph.qdq("y", SCALE["y"], 2, f), SCALE["y"], [op_type.upper()], steps=1)
+
+
+ACTIVATIONS = [
+    ("Relu", "RELU", 0.0213, -128, {}),
+    ("LeakyRelu", "LEAKY_RELU", 0.03, -50, {"alpha": 0.2}),
+    ("HardSwish", "HARD_SWISH", 0.02, -90, {}),
+    ("Sigmoid", "LOGISTIC", 1 / 256, -128, {}),
+    ("Tanh", "TANH", 1 / 128, 0, {}),
+]
+
+
+@pytest.mark.parametrize(("op_type", "code", "scale", "zero", "attributes"), ACTIVATIONS)
+def test_activation(op_type, code, scale, zero, attributes):
+    graph = Graph()
+    f = graph.op(op_type, [graph.input("x", 2 * PICTURE, 0.05, 3)], **attributes)
+    graph.check(graph.qdq("y", scale, zero, f), scale, [code], steps=2 if op_type == "HardSwish" else 1)
+
+
+def test_sigmoid_with_another_scale_runs_in_float():
+    graph = Graph()
+    f = graph.op("Sigmoid", [graph.input("x", PICTURE, 0.05, 3)])
+    written = graph.check(graph.qdq("y", 1 / 200, -128, f), 1 / 200)
+    assert written == ["QUANTIZE", "DEQUANTIZE", "LOGISTIC", "QUANTIZE", "DEQUANTIZE"]
+
+
+MOVES = [
+    ("MaxPool", ["MAX_POOL_2D"], [], {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    ("Reshape", ["TRANSPOSE"], [ints(8, 80)], {}),
+    ("Flatten", ["TRANSPOSE"], [], {}),
+    ("Transpose", [], [], {"perm": [0, 2, 3, 1]}),
+    ("Slice", ["SLICE"], [ints(1), ints(5), ints(1)], {}),
+    ("Gather", ["GATHER"], [ints(4, 1, 1)], {"axis": 1}),
+    ("Tile", ["TILE"], [ints(1, 2, 1, 1)], {}),
+    ("Expand", ["BROADCAST_TO"], [ints(2, 8, 8, 10)], {}),
+    ("Pad", ["PAD"], [ints(0, 0, 1, 2, 0, 0, 0, 1)], {}),
+    ("Pad", None, [ints(0, 0, 1, 1, 0, 0, 1, 1)], {"mode": "reflect"}),
+    ("DepthToSpace", ["DEPTH_TO_SPACE"], [], {"blocksize": 2}),
+    ("DepthToSpace", ["GATHER", "DEPTH_TO_SPACE"], [], {"blocksize": 2, "mode": "CRD"}),
+    ("SpaceToDepth", ["SPACE_TO_DEPTH"], [], {"blocksize": 2}),
+    ("Squeeze", None, [ints(0)], {}),
+    ("Unsqueeze", None, [ints(0)], {}),
+    ("Identity", [], [], {}),
+    ("Dropout", [], [], {}),
+]
+
+
+@pytest.mark.parametrize(("op_type", "expected", "constants", "attributes"), MOVES)
+@pytest.mark.parametrize("requantize", [False, True])
+def test_move(op_type, expected, constants, attributes, requantize):
+    graph = Graph()
+    x = graph.input("x", normal(1, 8, 8, 10), SCALE["x"], 3)
+    graph.constants |= {f"c{i}": array for i, array in enumerate(constants)}
+    f = graph.op(op_type, [x, *(f"c{i}" for i in range(len(constants)))], **attributes)
+    scale, zero = (0.05, -4) if requantize else (SCALE["x"], 3)
+    y = graph.qdq("y", scale, zero, f)
+    transposed_output = op_type in ("Transpose", "Reshape", "Flatten", "Unsqueeze", "Squeeze")
+    written = graph.check(y, scale, None if transposed_output else expected, steps=1 if requantize else 0)
+    assert written.count("QUANTIZE") == 1 + requantize
+    assert written.count("DEQUANTIZE") == 1
+
+
+@pytest.mark.parametrize("requantize", [False, True])
+def test_split(requantize):
+    graph = Graph()
+    x = graph.input("x", PICTURE, SCALE["x"], 3)
+    graph.nodes.append(node("Split", [x], ["a", "b"], axis=1, num_outputs=2))
+    scale = 0.05 if requantize else SCALE["x"]
+    y = graph.op("Sub", [graph.qdq("p", scale, 3, "a"), graph.qdq("q", scale, 3, "b")], "y")
+    graph.check(y, scale, ["SPLIT", "SUB"], steps=2 if requantize else 0)
+
+
+@pytest.mark.parametrize("op_type", ["nearest", "linear", "AveragePool"])
+def test_average(op_type):
+    graph = Graph()
+    x = graph.input("x", PICTURE, SCALE["x"], 3)
+    if op_type == "AveragePool":
+        f = graph.op(op_type, [x], kernel_shape=[3, 3], strides=[2, 2])
+    else:
+        graph.constants["s"] = np.float32([1, 1, 2, 2])
+        f = graph.op(
+            "Resize", [x, "", "s"], mode=op_type, coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+        )
+    # Doubling linearly lands on halves all the time, which the two sides round differently.
+    off = 0.2 if op_type == "linear" else 0.05
+    graph.check(graph.qdq("y", SCALE["x"], 3, f), SCALE["x"], off=off)
+
+
+def test_linear_resize_with_a_float_reader_is_not_rounded():
+    graph = Graph()
+    x = graph.input("x", PICTURE, SCALE["x"], 3)
+    graph.constants["s"] = np.float32([1, 1, 2, 2])
+    y = graph.op("Resize", [x, "", "s"], mode="linear")
+    graph.check(y, SCALE["x"], ["RESIZE_BILINEAR"], steps=1e-2)
+
+
+def test_concat_requantizes_inputs_that_differ():
+    graph = Graph()
+    parts = [graph.input("x", PICTURE, SCALE["x"], 3), graph.input("x2", normal(1, 4, 9, 10), SCALE["x2"], -5)]
+    f = graph.op("Concat", parts, axis=1)
+    written = graph.check(graph.qdq("y", SCALE["x"], 3, f), SCALE["x"], ["CONCATENATION"])
+    assert written.count("QUANTIZE") == 3
+
+
+@pytest.mark.parametrize("op_type", ["GlobalAveragePool", "ReduceMean"])
+def test_plane_mean(op_type):
+    graph = Graph()
+    names = [graph.input("x", PICTURE, SCALE["x"], 3)]
+    if op_type == "ReduceMean":
+        graph.constants["axes"] = ints(2, 3)
+        names.append("axes")
+    f = graph.op(op_type, names)
+    graph.check(graph.qdq("y", 0.004, 3, f), 0.004, ["MEAN"])
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint16])
+def test_16_bit_activations_are_computed_in_float(kind):
+    graph = Graph(kind)
+    x = graph.input("x", PICTURE, 1e-4, 100)
+    graph.check(x, 1e-4, steps=0.01)
+
+
+def test_every_rule_is_tested():
+    tested = {op for op, *_ in MOVES} | {op for op, *_ in ACTIVATIONS}
+    tested |= {"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul", "Split", "Resize", "AveragePool"}
+    tested |= {"Concat", "GlobalAveragePool", "ReduceMean"}
+    assert set(INT8_RULES) == tested
