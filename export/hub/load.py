@@ -10,7 +10,16 @@ from export.hub.model import Hub
 from export.hub.opset import refuse_subgraphs, standardize
 from export.hub.passes import simplify
 from export.hub.ports import read_metadata, read_ports, write_metadata
-from export.hub.shapes import check_inputs, fix_input_shapes, forget_shapes, infer_shapes, require_static
+from export.hub.resize import resize_model
+from export.hub.shapes import (
+    check_inputs,
+    check_size,
+    fix_input_shapes,
+    forget_shapes,
+    has_other_size,
+    infer_shapes,
+    require_static,
+)
 from export.hub.source import find_model, read_model
 from export.hub.styles import select_styles, style_names
 
@@ -36,8 +45,14 @@ def load_hub(
     path, stem = find_model(source)
     model = standardize(read_model(path))
     check_inputs(model)
-    fix_input_shapes(model, size)
     metadata = read_metadata(model)
+    if size is not None:
+        size = check_size(size, metadata.get("size_multiple", 1))
+    if size is not None and has_other_size(model, size):
+        fix_input_shapes(model, None)
+        resize_model(model, size)
+    else:
+        fix_input_shapes(model, size)
     names = style_names(model, metadata)
     if styles is not None:
         names = select_styles(model, names, styles)

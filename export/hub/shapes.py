@@ -9,6 +9,7 @@ from export.hub.source import short
 from validate.errors import BrushportError, UnsupportedError
 
 IMAGE_CHANNELS = (1, 3)
+MAX_SIDE = 8192  # pixels; a picture of 8192×8192 is 800 MB as float32, more than a phone has to give
 
 
 def check_inputs(model: ir.Model) -> None:
@@ -32,13 +33,36 @@ def is_image_shape(shape: ir.Shape | None) -> bool:
     return shape is not None and len(shape) == 4 and (not isinstance(shape[1], int) or shape[1] in IMAGE_CHANNELS)
 
 
-def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> bool:
-    """Give every input a fixed shape: batch 1, and ``size`` (height, width) for pictures.
+def check_size(size: object, multiple: object = 1) -> tuple[int, int]:
+    """(height, width) as two ints; raises :class:`BrushportError` if they are none, or not a ``multiple``."""
+    try:
+        height, width = (int(n) for n in size)
+        wrong = (height, width) != tuple(size)
+    except (TypeError, ValueError):
+        wrong = True
+    if wrong:
+        raise BrushportError(f"A size is a height and a width in whole pixels, not {size!r}.")
+    if not all(1 < n <= MAX_SIDE for n in (height, width)):
+        raise BrushportError(f"The size {height}x{width} is out of range: sides go from 2 to {MAX_SIDE} pixels.")
+    if isinstance(multiple, int) and multiple > 1 and (height % multiple or width % multiple):
+        near = "x".join(str(max(multiple, round(n / multiple) * multiple)) for n in (height, width))
+        raise BrushportError(
+            f"This network takes sides that {multiple} divides, and {height}x{width} has not; the nearest is {near}."
+        )
+    return height, width
 
-    Returns whether a height or width that the file had fixed was changed. Raises :class:`BrushportError` if a
-    size is needed and missing.
+
+def has_other_size(model: ir.Model, size: tuple[int, int]) -> bool:
+    """Whether the file fixes height and width of every picture that it takes, and not to ``size``."""
+    sizes = [tuple(value.shape)[2:] for value in model.graph.inputs if is_image_shape(value.shape)]
+    return bool(sizes) and all(isinstance(d, int) for s in sizes for d in s) and any(s != size for s in sizes)
+
+
+def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> None:
+    """Give every input a fixed shape: batch 1, and ``size`` (height, width) for pictures of open size.
+
+    Raises :class:`BrushportError` if a size is needed and missing, or given and not the file's own.
     """
-    changed = False
     if size is not None and not any(is_image_shape(value.shape) for value in model.graph.inputs):
         raise BrushportError("A size was given, but the model has no input that is a picture (1×3×H×W or 1×1×H×W).")
     for value in model.graph.inputs:
@@ -49,7 +73,11 @@ def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> bool:
             if not isinstance(dims[1], int):
                 raise BrushportError(f"The input '{value.name}' has an open number of channels: {_text(value.shape)}.")
             if size is not None:
-                changed |= any(isinstance(d, int) and d != s for d, s in zip(dims[2:], size, strict=True))
+                if any(isinstance(d, int) and d != s for d, s in zip(dims[2:], size, strict=True)):
+                    asked = f"{size[0]}x{size[1]}"
+                    raise BrushportError(
+                        f"The input '{value.name}' is {_text(value.shape)}, which --size {asked} does not fit."
+                    )
                 dims[2:] = size
         if is_image_shape(value.shape) and not all(isinstance(d, int) for d in dims):
             raise BrushportError(
@@ -67,7 +95,6 @@ def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> bool:
                 "again with batch size 1."
             )
         value.shape = ir.Shape(dims)
-    return changed
 
 
 def forget_shapes(model: ir.Model) -> None:
@@ -104,7 +131,7 @@ def require_static(model: ir.Model) -> None:
         for value in node.outputs:
             if not value.name:
                 continue
-            if value.dtype is None or value.shape is None or not all(isinstance(d, int) for d in value.shape):
+            if value.dtype is None or value.shape is None or not all(isinstance(d, int) and d > 0 for d in value.shape):
                 shape = "unknown" if value.shape is None else _text(value.shape)
                 raise BrushportError(
                     f"Node '{node.name}' ({node.op_type}) has an output whose shape is not fixed ({shape}); export "
