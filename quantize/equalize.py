@@ -95,15 +95,23 @@ def _channel_statistics(
     model = model.clone()
     values = values_by_name(model.graph)
     model.graph.outputs.clear()
-    axes = add_initializer(model.graph, "channel_statistics_axes", np.array([0, 2, 3], np.int64))
+    axes = [0, 2, 3]
+    tensor = add_initializer(model.graph, "channel_statistics_axes", np.array(axes, np.int64))
+    as_input = model.graph.opset_imports[""] >= 18  # before that, axes were an attribute
+
+    def reduce(op_type: str, value: ir.Value, keep: int) -> ir.Node:
+        if as_input:
+            return ir.node(op_type, [value, tensor], {"keepdims": keep})
+        return ir.node(op_type, [value], {"keepdims": keep, "axes": axes})
+
     observers = []
     for name in names:
-        low = ir.node("ReduceMin", [values[name], axes], {"keepdims": 0})
-        high = ir.node("ReduceMax", [values[name], axes], {"keepdims": 0})
-        mean = ir.node("ReduceMean", [values[name], axes], {"keepdims": 1})
+        low = reduce("ReduceMin", values[name], 0)
+        high = reduce("ReduceMax", values[name], 0)
+        mean = reduce("ReduceMean", values[name], 1)
         centered = ir.node("Sub", [values[name], mean.outputs[0]])
         square = ir.node("Mul", [centered.outputs[0], centered.outputs[0]])
-        variance = ir.node("ReduceMean", [square.outputs[0], axes], {"keepdims": 0})
+        variance = reduce("ReduceMean", square.outputs[0], 0)
         observers.append([low, high, mean, centered, square, variance])
         for node, suffix in ((low, "low"), (high, "high"), (variance, "variance")):
             output = node.outputs[0]

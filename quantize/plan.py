@@ -35,8 +35,15 @@ class PlanRow:
     cost: float | None
     reason: str
 
+    @property
+    def psnr(self) -> float | None:
+        """``cost`` in dB."""
+        if self.cost is None:
+            return None
+        return float("inf") if self.cost == 0.0 else float(-10 * np.log10(self.cost))
 
-def keep_float(costs: Mapping[str, float], macs: Mapping[str, int], budget: float) -> set[str]:
+
+def keep_float(costs: Mapping[str, float], macs: Mapping[str, int], budget: float) -> frozenset[str]:
     """The nodes to keep in float so that the other nodes' costs sum to ``budget`` at most.
 
     Few multiply-accumulates stay float: nodes leave by cost per multiply-accumulate, largest first, and return,
@@ -54,34 +61,34 @@ def keep_float(costs: Mapping[str, float], macs: Mapping[str, int], budget: floa
         if total + costs[name] <= budget:
             floats.remove(name)
             total += costs[name]
-    return set(floats)
+    return frozenset(floats)
 
 
 def choose(
-    costs: Mapping[str, float], macs: Mapping[str, int], score: Callable[[set[str]], Score], target: float
-) -> set[str]:
+    costs: Mapping[str, float], macs: Mapping[str, int], score: Callable[[frozenset[str]], Score], target: float
+) -> frozenset[str]:
     """The nodes to keep in float so that the SSIM reaches ``target``: few, by multiply-accumulates.
 
     ``score`` tells what a set of float nodes paints; it is asked ``TRIALS`` times at most, besides the first time
     for none. The lost SSIM is taken to be in proportion to the summed cost, and that guess is then narrowed down.
     All nodes when no set tried reaches the target.
     """
-    best = set(costs)
-    high, lost = sum(costs.values()), 1.0 - score(set()).ssim
+    best = frozenset(costs)
+    high, lost = sum(costs.values()), 1.0 - score(frozenset()).ssim
     if lost <= 1.0 - target:
-        return set()
+        return frozenset()
     if not np.isfinite(high):
         high, lost = sum(cost for cost in costs.values() if np.isfinite(cost)), 1.0
     low, tried = 0.0, {frozenset(costs), frozenset()}
     budget = high * (1.0 - target) / lost
     for _ in range(TRIALS):
-        floats = frozenset(keep_float(costs, macs, budget))
+        floats = keep_float(costs, macs, budget)
         if floats in tried:
             break
         tried.add(floats)
-        lost = 1.0 - score(set(floats)).ssim
+        lost = 1.0 - score(floats).ssim
         if lost <= 1.0 - target:
-            best, low = set(floats), budget
+            best, low = floats, budget
             budget = (low + high) / 2
         else:
             high = budget

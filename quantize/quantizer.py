@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, islice
 
 import onnx_ir as ir
@@ -13,17 +14,17 @@ from quantize.graph import name_nodes
 from quantize.judge import Judge, Score
 from quantize.macs import count_macs
 from quantize.plan import PlanRow, choose
+from quantize.ports import ports_of, range_of
 from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
 from quantize.runtime import Sample
-from validate.errors import BrushportError, UnsupportedError
-from validate.photos import iterate_default_photos, photo_samples
+from validate.errors import UnsupportedError
 from validate.ports import Port
 
 TARGET_SSIM = 0.95  # on calibration photos; the floor for a written int8 file is 0.90
 JUDGED_PHOTOS = 3  # calibration photos that the plan is scored on
 COSTED_PHOTOS = 1  # of those, photos on which each convolution's cost is measured
-HELD_OUT_PHOTOS = 3  # default photos that the result is scored on
+OLDEST_OPSET = 13  # QuantizeLinear along an axis
 EXACT_PSNR = 80.0  # dB that equalization must keep, or it is left out
 
 
@@ -32,35 +33,52 @@ class QuantizeResult:
     """A Q/DQ hub and what is known about it.
 
     ``plan`` has a row for every node with multiply-accumulates, in graph order; ``int8_share`` is the share of
-    those that are int8. ``score`` compares with the float hub on photos that took no part in calibration,
-    ``calibration_score`` on those that did. ``method`` is how ranges were chosen (of ``ranges.METHODS``).
+    those that are int8. ``method`` is how ranges were chosen (one of ``quantize.ranges.METHODS``), ``equalized``
+    how many convolutions were equalized with the norm after them. ``calibration_score`` compares with the float
+    hub on some of the calibration photos, ``score`` on photos held out, None where there were none.
     """
 
-    model: ir.Model
+    model: ir.Model = field(repr=False)
     plan: tuple[PlanRow, ...]
     int8_share: float
     calibrated: int
     method: str
     equalized: int
-    score: Score
     calibration_score: Score
+    score: Score | None = None
+
+    def facts(self) -> dict:
+        """The result as plain numbers and names, for a manifest."""
+        return {
+            "int8_share_of_macs": round(self.int8_share, 4),
+            "float_nodes": [row.node for row in self.plan if row.precision != "int8"],
+            "calibration_photos": self.calibrated,
+            "range_method": self.method,
+            "equalized_convolutions": self.equalized,
+            "calibration_ssim": round(self.calibration_score.ssim, 4),
+        } | ({"held_out_ssim": round(self.score.ssim, 4)} if self.score else {})
 
 
 def quantize_hub(
     model: ir.Model,
     samples: Iterable[Sample],
     *,
-    inputs: Sequence[Port],
-    outputs: Sequence[Port],
-    held_out: Iterable[Sample] | None = None,
+    inputs: Sequence[Port] | None = None,
+    outputs: Sequence[Port] | None = None,
+    held_out: Iterable[Sample] = (),
     target: float = TARGET_SSIM,
     equalize: bool = True,
+    report: Callable[[str], None] = lambda step: None,
 ) -> QuantizeResult:
     """Quantize the convolutions of ``model`` to int8 Q/DQ, keeping in float the few that the picture cannot bear.
 
     ``samples`` are calibration inputs by input name (see :func:`validate.photos.photo_samples`); they are read
-    once, one at a time. ``held_out`` are the samples that the result is scored on, bundled photos by default.
-    ``target`` is the SSIM that the result is to reach on calibration photos. ``model`` itself is not changed.
+    once, one at a time, and all of them set the ranges. ``inputs`` and ``outputs`` are the model's ports; without
+    them, pictures are known by their shape and their value range by the samples. ``held_out`` are samples that
+    the result is scored on. ``target`` is the mean SSIM that the result is to reach on the first calibration
+    photos. ``equalize`` allows the exact rescaling of convolutions in front of instance norms. ``report`` is told
+    each step as it begins. ``model`` itself is not changed.
+
     The result keeps the hub's promises but one: int8 and int32 constants, and the Q/DQ nodes they come with.
 
     Raises :class:`BrushportError` when there are no samples, they do not fit the model, or no output is a
@@ -71,49 +89,61 @@ def quantize_hub(
     macs = count_macs(model)
     reasons = {node.name: why_not(node) for node in model.graph if node.name in macs}
     names = [name for name, reason in reasons.items() if reason is None]
-    if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph):
-        raise UnsupportedError("The model is quantized already: export it as it is, without --int8.")
-    if not names:
-        raise UnsupportedError("The model has no float convolution with constant weights, so nothing can be int8.")
+    _check(model, names)
 
     stream = iter(samples)
     first = list(islice(stream, JUDGED_PHOTOS))
+    if inputs is None or outputs is None:
+        inputs, outputs = ports_of(model, range_of(first))
+    report("running the float model")
     judge = Judge(model, first, outputs)
     prepared, equalized = _equalized(model, first, judge) if equalize else (model, [])
+    report("calibrating")
     nodes = [node for node in prepared.graph if node.name in set(names)]
     histograms, count = calibrate(prepared, calibrated_values(nodes), chain(first, stream))
+    report("choosing ranges")
     spans = {method: _spans(histograms, method, inputs) for method in METHODS}
-
     method = min(METHODS, key=lambda m: judge.error(insert_qdq(prepared, names, spans[m]), COSTED_PHOTOS))
-    scores: dict[frozenset[str], Score] = {}
 
     def quantized(floats: set[str]) -> ir.Model:
         return insert_qdq(prepared, [name for name in names if name not in floats], spans[method])
 
-    def score(floats: set[str]) -> Score:
-        key = frozenset(floats)
-        if key not in scores:
-            scores[key] = judge.score(quantized(floats))
-        return scores[key]
+    @cache
+    def score(floats: frozenset[str]) -> Score:
+        return judge.score(quantized(floats))
 
-    floats, costs = set(), {}
+    floats: frozenset[str] = frozenset()
+    costs: dict[str, float] = {}
     if score(floats).ssim < target:
-        for name in names:
+        for index, name in enumerate(names, start=1):
+            report(f"measuring what int8 costs, convolution {index} of {len(names)}")
             costs[name] = judge.error(insert_qdq(prepared, [name], spans[method]), COSTED_PHOTOS)
+        report("choosing convolutions")
         floats = choose(costs, {name: macs[name] for name in names}, score, target)
 
     result = quantized(floats)
-    calibration_score = score(floats)
-    if held_out is None:
-        held_out = _default_samples(inputs)
     plan = tuple(
         _row(node, macs[node.name], node.name in names and node.name not in floats, reasons[node.name], costs)
         for node in model.graph
         if node.name in macs
     )
     share = sum(row.macs for row in plan if row.precision == "int8") / max(sum(macs.values()), 1)
-    final = Judge(model, held_out, outputs).score(result)
-    return QuantizeResult(result, plan, share, count, method, len(equalized), final, calibration_score)
+    held_out = list(held_out)
+    final = Judge(model, held_out, outputs).score(result) if held_out else None
+    return QuantizeResult(result, plan, share, count, method, len(equalized), score(floats), final)
+
+
+def _check(model: ir.Model, names: list[str]) -> None:
+    opset = model.graph.opset_imports.get("", 0)
+    if opset < OLDEST_OPSET:
+        raise UnsupportedError(
+            f"The model is of opset {opset}, but per-channel int8 weights need {OLDEST_OPSET} or later: "
+            "export it with a newer opset."
+        )
+    if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph):
+        raise UnsupportedError("The model is quantized already: use it as it is.")
+    if not names:
+        raise UnsupportedError("The model has no float convolution with constant weights, so nothing can be int8.")
 
 
 def _equalized(model: ir.Model, samples: list[Sample], judge: Judge) -> tuple[ir.Model, list[str]]:
@@ -134,12 +164,3 @@ def _row(node: ir.Node, macs: int, is_int8: bool, reason: str | None, costs: dic
         reason = "" if is_int8 else "costs the picture too much"
     shape = tuple(node.outputs[0].shape)
     return PlanRow(node.name, node.op_type, shape, macs, "int8" if is_int8 else "float32", costs.get(node.name), reason)
-
-
-def _default_samples(inputs: Sequence[Port]) -> Iterable[Sample]:
-    sizes = {tuple(port.shape[2:]) for port in inputs if port.is_image}
-    if len(sizes) != 1:
-        raise BrushportError(
-            "The model has no picture input, or picture inputs of different sizes, so it needs samples of its own."
-        )
-    return photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, sizes.pop()), inputs)

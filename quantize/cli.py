@@ -1,0 +1,129 @@
+"""``python -m quantize``: an ONNX file and photos in, a Q/DQ ONNX file out, and what became of every convolution."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from validate.command import console, reporting_errors
+from validate.errors import BrushportError
+
+HELD_OUT_PHOTOS = 3
+app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@app.command()
+@reporting_errors
+def quantize(
+    model: Annotated[Path, typer.Argument(help="An .onnx file with static shapes.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="Folder of photos to calibrate on; default those that scikit-image ships.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write; default NAME-int8.onnx.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many calibration photos at most.")] = 16,
+    target: Annotated[float, typer.Option(min=0, max=1, help="SSIM to reach on calibration photos.")] = 0.95,
+    value_range: Annotated[
+        str | None, typer.Option("--range", help="Values of black and white, such as 0..1, 0..255 or -1..1.")
+    ] = None,
+    equalize: Annotated[
+        bool, typer.Option("--equalize/--no-equalize", help="Rescale convolutions in front of norms, exactly.")
+    ] = True,
+) -> None:
+    """Make a model's convolutions int8 (Q/DQ), as many as the picture bears, and say what it costs."""
+    import onnx_ir as ir
+
+    from quantize.ports import ports_of
+    from quantize.quantizer import quantize_hub
+    from quantize.source import read_onnx, read_value_range
+    from validate.files import replacing
+    from validate.photos import iterate_default_photos, iterate_photos, photo_samples
+
+    output = output or Path(f"{model.stem}-int8.onnx")
+    stated = parse_range(value_range)
+    graph = read_onnx(model)
+    if output.exists() and output.samefile(model):
+        raise BrushportError(f"{output} is the model itself; choose another --output.")
+    stated = stated or read_value_range(graph)
+    if stated is None:
+        raise BrushportError(f"{model} does not say what values its pictures have; add --range 0..1, 0..255 or -1..1.")
+    inputs, outputs = ports_of(graph, stated)
+    sizes = {port.shape[2:] for port in inputs if port.is_image}
+    if len(sizes) != 1:
+        raise BrushportError(f"{model} takes {len(sizes)} sizes of pictures; photos can calibrate exactly one.")
+    size = sizes.pop()
+    if calibration is None:
+        photos = iterate_default_photos(limit, size, use="calibration")
+    else:
+        photos = iterate_photos(calibration, size, limit)
+    with console.status("") as status:
+        result = quantize_hub(
+            graph,
+            photo_samples(photos, inputs),
+            inputs=inputs,
+            outputs=outputs,
+            held_out=photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, size), inputs),
+            target=target,
+            equalize=equalize,
+            report=status.update,
+        )
+        with replacing(output) as temporary:
+            ir.save(result.model, temporary)
+    show(result, output)
+
+
+def show(result, output: Path) -> None:
+    """Print the plan, the scores and the next command to type."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("convolution", "op", "output", "MMACs", "precision", "cost dB", "why"):
+        table.add_column(column, justify="right" if column in ("MMACs", "cost dB") else "left")
+    for row in result.plan:
+        table.add_row(
+            row.node,
+            row.op_type,
+            "x".join(map(str, row.shape)),
+            f"{row.macs / 1e6:.1f}",
+            row.precision if row.precision == "int8" else f"[yellow]{row.precision}[/]",
+            "–" if row.psnr is None else f"{row.psnr:.1f}",
+            row.reason,
+        )
+    console.print(table)
+    for what, score in (("calibration", result.calibration_score), ("held-out", result.score)):
+        console.print(
+            f"SSIM {score.ssim:.4f}, PSNR {score.psnr:.1f} dB against the float model on {score.photos} {what} photos "
+            f"(worst {score.worst_ssim:.4f}, {score.worst_psnr:.1f} dB)",
+            soft_wrap=True,
+            highlight=False,
+        )
+    console.print(
+        f"{result.int8_share:.1%} of the multiply-accumulates are int8; {result.calibrated} calibration photos, "
+        f"ranges by {result.method}, {result.equalized} convolutions equalized",
+        soft_wrap=True,
+        highlight=False,
+    )
+    megabytes = os.path.getsize(output) / 1e6
+    console.print(
+        f"Wrote {output} ({megabytes:.2f} MB). Next: python -m export {output} --target tflite", soft_wrap=True
+    )
+
+
+def parse_range(text: str | None) -> tuple[float, float] | None:
+    """``0..255`` as (0.0, 255.0); raises BrushportError for anything else."""
+    if text is None:
+        return None
+    low, _, high = text.partition("..")
+    try:
+        values = float(low), float(high)
+    except ValueError:
+        values = (0.0, 0.0)
+    if not values[0] < values[1] < float("inf"):
+        raise BrushportError(f"--range {text} is no range; give BLACK..WHITE, such as 0..1, 0..255 or -1..1.")
+    return values
+
+
+def main() -> None:
+    """Run the command."""
+    app(prog_name="python -m quantize")
