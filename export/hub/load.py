@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.hub.folding import clean_up, fold_constants
+from export.hub.layout import channels_first
 from export.hub.model import Hub
 from export.hub.opset import refuse_subgraphs, standardize
 from export.hub.passes import simplify
 from export.hub.ports import read_metadata, read_ports, write_metadata
+from export.hub.precision import to_float32
 from export.hub.resize import resize_model
 from export.hub.shapes import (
     check_inputs,
@@ -22,6 +24,8 @@ from export.hub.shapes import (
 )
 from export.hub.source import find_model, read_model
 from export.hub.styles import select_styles, style_names
+
+FLOAT32_NOTE = "The file computes in another float than float32; the hub computes in float32."
 
 
 def load_hub(
@@ -44,7 +48,9 @@ def load_hub(
     """
     path, stem = find_model(source)
     model = standardize(read_model(path))
+    rounded = to_float32(model)
     check_inputs(model)
+    turned = channels_first(model)
     metadata = read_metadata(model)
     if size is not None:
         size = check_size(size, metadata.get("size_multiple", 1))
@@ -67,4 +73,5 @@ def load_hub(
     infer_shapes(model)
     require_static(model)
     ports = read_ports(model, value_range)
-    return Hub(model, name or stem, ports.inputs, ports.outputs, names, str(path), ports.notes)
+    notes = (*([FLOAT32_NOTE] if rounded else []), *turned, *ports.notes)
+    return Hub(model, name or stem, ports.inputs, ports.outputs, names, str(path), notes)

@@ -71,27 +71,29 @@ def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> None:
             dims[0] = 1
         if is_image_shape(value.shape):
             if not isinstance(dims[1], int):
-                raise BrushportError(f"The input '{value.name}' has an open number of channels: {_text(value.shape)}.")
+                raise BrushportError(
+                    f"The input '{value.name}' has an open number of channels: {shape_text(value.shape)}."
+                )
             if size is not None:
                 if any(isinstance(d, int) and d != s for d, s in zip(dims[2:], size, strict=True)):
                     asked = f"{size[0]}x{size[1]}"
                     raise BrushportError(
-                        f"The input '{value.name}' is {_text(value.shape)}, which --size {asked} does not fit."
+                        f"The input '{value.name}' is {shape_text(value.shape)}, which --size {asked} does not fit."
                     )
                 dims[2:] = size
         if is_image_shape(value.shape) and not all(isinstance(d, int) for d in dims):
             raise BrushportError(
-                f"The input '{value.name}' has an open size, {_text(value.shape)}; choose one with --size, "
+                f"The input '{value.name}' has an open size, {shape_text(value.shape)}; choose one with --size, "
                 "for example --size 512 or --size 480x640."
             )
         if not all(isinstance(d, int) and d > 0 for d in dims):
             raise BrushportError(
-                f"The input '{value.name}' has open dimensions, {_text(value.shape)}; export the ONNX file again "
+                f"The input '{value.name}' has open dimensions, {shape_text(value.shape)}; export the ONNX file again "
                 "with fixed ones."
             )
-        if dims[0] != 1:
+        if is_image_shape(value.shape) and dims[0] != 1:
             raise BrushportError(
-                f"The input '{value.name}' takes {dims[0]} at a time, {_text(value.shape)}; export the ONNX file "
+                f"The input '{value.name}' takes {dims[0]} at a time, {shape_text(value.shape)}; export the ONNX file "
                 "again with batch size 1."
             )
         value.shape = ir.Shape(dims)
@@ -132,7 +134,7 @@ def require_static(model: ir.Model) -> None:
             if not value.name:
                 continue
             if value.dtype is None or value.shape is None or not all(isinstance(d, int) and d > 0 for d in value.shape):
-                shape = "unknown" if value.shape is None else _text(value.shape)
+                shape = "unknown" if value.shape is None else shape_text(value.shape)
                 raise BrushportError(
                     f"Node '{node.name}' ({node.op_type}) has an output whose shape is not fixed ({shape}); export "
                     "the model so that all shapes follow from the input's size."
@@ -145,5 +147,6 @@ def _type_name(value: ir.Value) -> str:
     return type(value.type).__name__.removesuffix("Type").lower()
 
 
-def _text(shape: ir.Shape) -> str:
+def shape_text(shape: ir.Shape) -> str:
+    """A shape as 1×3×H×W, open dimensions by their names."""
     return "×".join(str(d) if isinstance(d, int) else str(getattr(d, "value", None) or "?") for d in shape)

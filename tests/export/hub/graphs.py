@@ -14,12 +14,12 @@ from export.hub.shapes import infer_shapes, require_static
 
 
 def build(signature: str, body: str, weights: dict[str, np.ndarray] | None = None, opset: int = HUB_OPSET) -> ir.Model:
-    """A model from ONNX text; ``weights`` become float32 (or, if they are integers, int64) initializers."""
+    """A model from ONNX text; ``weights`` become initializers, float64 ones (NumPy's default) float32."""
     text = f'<ir_version: 8, opset_import: ["": {opset}]>\n{signature} {{ {body} }}'
     proto = onnx.parser.parse_model(text)
     for name, given in (weights or {}).items():
         array = np.asarray(given)
-        array = array.astype(np.float32) if array.dtype.kind == "f" else array
+        array = array.astype(np.float32) if array.dtype == np.float64 else array
         proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
     onnx.checker.check_model(proto)
     return ir.from_proto(proto)
