@@ -140,7 +140,7 @@ def _census(target: Target, path: Path) -> dict:
     if target.name == "tflite":
         from export.tflite import census
     else:
-        from export.coreml import census
+        from export.coreml.census import census
     return census(path)
 
 

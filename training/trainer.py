@@ -60,11 +60,15 @@ class Trainer:
         self.samples = self._read_samples(shown)
         self.network = NETWORKS[config.network](len(config.styles)).to(self.device, memory_format=torch.channels_last)
         checkpoint = self._load_checkpoint()
-        if checkpoint is None and config.network == "mobilenetv3" and config.encoder_weights != "none":
-            self.network.load_encoder(config.encoder_weights)
+        if config.network == "mobilenetv3" and config.encoder_weights != "none":
+            self.network.freeze_encoder()
+            if checkpoint is None:
+                self.network.load_encoder(config.encoder_weights)
         self.eyes = load_perceptual(config.vgg).to(self.device, memory_format=torch.channels_last)
         self.targets = self._style_targets()
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+        self.optimizer = torch.optim.Adam(
+            [p for p in self.network.parameters() if p.requires_grad], lr=config.learning_rate
+        )
         self.step, self.seconds, self.history = 0, 0.0, []
         if checkpoint is not None:
             self.network.load_state_dict(checkpoint["network"])

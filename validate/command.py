@@ -17,7 +17,8 @@ from validate.errors import BrushportError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-console = Console()
+# Beside a terminal (a pipe, a log) lines are as long as they are.
+console = Console() if sys.stdout.isatty() else Console(width=200)
 error_console = Console(stderr=True)
 BAD_INPUT = 2
 

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
+from PIL import Image
 
 from validate.errors import BrushportError
 from validate.ports import PORTS_KEY, Port, ports_from_json
 
 THREADS = 2  # what a phone's big cores and the peers' figures use
 Tensors = dict[str, np.ndarray]
+T = TypeVar("T")
 
 
 class Runner(ABC):
     """A loaded model with ``inputs`` and ``outputs`` (:class:`Port`); subclasses fill in :meth:`_run`.
 
-    ``milliseconds`` holds the duration of each :meth:`run`, without conversions; ``memory`` is the growth of the
+    ``eight_bit`` names the outputs that come as 8-bit pictures. ``milliseconds`` holds the duration of each :meth:`run`, without conversions; ``memory`` is the growth of the
     process in bytes from before loading to after the first run.
     """
 
     def __init__(self, inputs: tuple[Port, ...], outputs: tuple[Port, ...], resident_before: int):
         self.inputs, self.outputs = inputs, outputs
+        self.eight_bit: frozenset[str] = frozenset()
         self.milliseconds: list[float] = []
         self.memory: int | None = None
         self._resident_before = resident_before
@@ -93,17 +101,19 @@ class TfliteRunner(Runner):
         if not path.is_file():
             raise BrushportError(f"The file '{path}' does not exist; check the path.")
         try:
-            self.interpreter = Interpreter(model_path=str(path), num_threads=THREADS)
-            self.interpreter.allocate_tensors()
+            with quiet_stderr():
+                self.interpreter = Interpreter(model_path=str(path), num_threads=THREADS)
+                self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BrushportError(f"LiteRT cannot load '{path}': {first_line(error)}.") from error
         super().__init__(*(ports or embedded_ports(tflite_metadata(path), path)), before)
-        self._details = {d["name"]: d for d in self.interpreter.get_input_details()}
-        self._results = {d["name"]: d for d in self.interpreter.get_output_details()}
+        self._feeds = by_port(self.inputs, self.interpreter.get_input_details(), path)
+        self._results = by_port(self.outputs, self.interpreter.get_output_details(), path)
+        self.eight_bit = frozenset(name for name, detail in self._results.items() if detail["dtype"] == np.uint8)
 
     def _run(self, feed: Tensors) -> Tensors:
         for name, value in feed.items():
-            detail = self._details[name]
+            detail = self._feeds[name]
             self.interpreter.set_tensor(detail["index"], quantize(to_layout(value, detail["shape"]), detail))
         self._timed(self.interpreter.invoke)
         outputs = {}
@@ -112,6 +122,13 @@ class TfliteRunner(Runner):
             value = dequantize(self.interpreter.get_tensor(detail["index"]), detail)
             outputs[port.name] = value.transpose(0, 3, 1, 2) if value.shape != port.shape else value
         return outputs
+
+
+def by_port(ports: tuple[Port, ...], parts: Sequence[T], path: Path) -> dict[str, T]:
+    """The artifact's own inputs or outputs by the hub's names: same order, perhaps other names."""
+    if len(ports) != len(parts):
+        raise BrushportError(f"'{path}' has {len(parts)} inputs or outputs where its hub has {len(ports)}.")
+    return {port.name: part for port, part in zip(ports, parts, strict=True)}
 
 
 def to_layout(value: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -137,39 +154,46 @@ def dequantize(value: np.ndarray, detail: dict) -> np.ndarray:
 class CoreMLRunner(Runner):
     """A ``.mlpackage``, by Apple's ``predict`` on macOS and by :class:`validate.coreml.CoreMLModel` elsewhere.
 
-    Its milliseconds mean something on macOS only: elsewhere each operator is emulated. Pictures go in as 8-bit
-    images, as an app hands them over; they come out before their last rounding, so that PSNR is not capped by it.
+    Its milliseconds mean something on macOS only: elsewhere each operator is emulated.
     """
 
     def __init__(self, path: str | Path, ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None = None):
         from validate.coreml import CoreMLModel
 
         before = resident()
-        self.model = CoreMLModel(path)
+        path = Path(path)
+        self.model = CoreMLModel(path, threads=THREADS)
         super().__init__(*(ports or embedded_ports(self.model.user_defined_metadata, path)), before)
+        self._feeds = by_port(self.inputs, self.model.inputs, path)
+        self._results = by_port(self.outputs, self.model.outputs, path)
+        self.eight_bit = frozenset(name for name, feature in self._results.items() if feature.is_image)
 
     def _run(self, feed: Tensors) -> Tensors:
         ports = {port.name: port for port in self.inputs}
-        given = {name: self._to_model(value, ports[name]) for name, value in feed.items()}
+        given = {}
+        for name, value in feed.items():
+            feature = self._feeds[name]
+            given[feature.name] = to_image(value, ports[name]) if feature.is_image else value
         result = self._timed(self.model.predict, given)
-        return {port.name: self._from_model(result[port.name], port) for port in self.outputs}
+        outputs = {}
+        for port in self.outputs:
+            value = np.asarray(result[self._results[port.name].name], np.float32)
+            outputs[port.name] = from_pixels(value, port) if port.name in self.eight_bit else value.reshape(port.shape)
+        return outputs
 
-    def _to_model(self, value: np.ndarray, port: Port):
-        if port.name not in self.model.image_inputs:
-            return value
-        from PIL import Image
 
-        black, white = port.value_range
-        pixels = np.clip(np.round((value[0] - black) / (white - black) * 255), 0, 255).astype(np.uint8)
-        return Image.fromarray(pixels.transpose(1, 2, 0) if port.color == "RGB" else pixels[0])
+def to_image(value: np.ndarray, port: Port) -> Image.Image:
+    """A (1, C, H, W) value in ``port``'s range as the 8-bit image that an app would hand over."""
+    black, white = port.value_range
+    pixels = np.clip(np.round((value[0] - black) / (white - black) * 255), 0, 255).astype(np.uint8)
+    return Image.fromarray(pixels.transpose(1, 2, 0) if port.color == "RGB" else pixels[0])
 
-    def _from_model(self, value, port: Port) -> np.ndarray:
-        if port.name not in self.model.image_outputs:
-            return np.asarray(value, np.float32).reshape(port.shape)
-        black, white = port.value_range
-        pixels = np.asarray(value, np.float32)
-        pixels = pixels[None, None] if pixels.ndim == 2 else pixels[..., :3].transpose(2, 0, 1)[None]
-        return pixels / 255 * (white - black) + black
+
+def from_pixels(pixels: np.ndarray, port: Port) -> np.ndarray:
+    """H×W or H×W×C values 0 to 255 as (1, C, H, W) in ``port``'s range."""
+    black, white = port.value_range
+    planes = pixels[None] if pixels.ndim == 2 else pixels[..., : port.shape[1]].transpose(2, 0, 1)
+    return planes[None] / np.float32(255) * np.float32(white - black) + np.float32(black)
 
 
 def open_artifact(path: str | Path, ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None = None) -> Runner:
@@ -204,6 +228,20 @@ def embedded_ports(metadata: dict[str, str], path: str | Path) -> tuple[tuple[Po
         return ports_from_json(metadata[PORTS_KEY])
     except (KeyError, ValueError, TypeError) as error:
         raise BrushportError(f"'{path}' does not say what its inputs mean; export it with Brushport.") from error
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Swallow what a native library writes to stderr; LiteRT announces its delegate there on every load."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def first_line(error: Exception) -> str:

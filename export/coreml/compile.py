@@ -26,6 +26,12 @@ IO = Literal["image", "tensor"]
 
 _ONNX = ("", "ai.onnx")
 
+_RESERVED = frozenset(
+    {"any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "state"}
+    | {"bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
+)
+"""Words of the MIL language; coremltools renames a variable of such a name without telling."""
+
 
 def compile_coreml(
     hub: Hub,
@@ -115,9 +121,14 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
 
 
 def feature_name(name: str) -> str:
-    """The name of a port in the Core ML model: ``name`` with everything but letters, digits and ``_`` replaced."""
+    """The name of a port in the Core ML model: ``name`` itself wherever Core ML allows it.
+
+    Everything but letters, digits and ``_`` becomes ``_``, a digit in front gets one before it, and a word of the
+    MIL language one after it.
+    """
     safe = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return safe if re.match(r"[A-Za-z_]", safe) else f"_{safe}"
+    safe = safe if re.match(r"[A-Za-z_]", safe) else f"_{safe}"
+    return f"{safe}_" if safe in _RESERVED else safe
 
 
 def _refuse_unknown_operators(hub: Hub) -> None:
@@ -158,6 +169,10 @@ def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
         raise BrushportError(f"Core ML has no input and output kind {io!r}; choose image or tensor.")
     if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:
         raise BrushportError(f"{hub.name!r} holds no quantized operators; quantize it before compiling it to int8.")
+    names = [feature_name(port.name) for port in (*hub.inputs, *hub.outputs)]
+    for name in names:
+        if names.count(name) > 1:
+            raise UnsupportedError(f"Core ML: two inputs or outputs would both be named {name!r}; rename one of them.")
     for value in hub.model.graph.inputs:
         if value.dtype != ir.DataType.FLOAT:
             raise UnsupportedError(

@@ -1,0 +1,92 @@
+"""What an ``.mlpackage`` really computes in: counts read from the written program, not from what was asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from validate.coreml.package import open_package
+
+# Operators that multiply and accumulate, with the names of their data and weights.
+_DATA_AND_WEIGHTS = {
+    "conv": ("x", "weight"),
+    "conv_transpose": ("x", "weight"),
+    "linear": ("x", "weight"),
+    "matmul": ("x", "y"),
+}
+# What holds a compressed weight: the operator's input that is stored, and what a reader calls it.
+_STORED = {
+    "constexpr_affine_dequantize": "quantized_data",
+    "constexpr_blockwise_shift_scale": "data",
+    "constexpr_lut_to_dense": "indices",
+    "constexpr_sparse_to_dense": "nonzero_data",
+    "constexpr_cast": "source_val",
+    "dequantize": "input",
+}
+
+
+def census(path: Path | str) -> dict[str, Any]:
+    """The dtype census of an ``.mlpackage``.
+
+    Returns ``operators`` (count by name), ``macs`` (multiply-accumulates in all), ``macs_share`` (share by
+    ``"activations x weights"``, the dtypes that they are stored in, such as ``{"fp16 x fp16": 1.0}``) and
+    ``weight_bytes`` (constant bytes by dtype). Activations count as 8 bit where the operator reads a dequantized value.
+    """
+    function = open_package(path).load_program()
+    operators: Counter[str] = Counter()
+    macs: Counter[str] = Counter()
+    weights: Counter[str] = Counter()
+    for op in function.operations:
+        if op.op_type == "const":
+            weights[_dtype(op.outputs[0])] += _bytes(op.outputs[0])
+            continue
+        operators[op.op_type] += 1
+        if op.op_type.startswith("constexpr_"):
+            stored = _stored(op.outputs[0])
+            if stored.op is None or stored.op.op_type != "const":  # its constant is written inside the operator
+                weights[_dtype(stored)] += _bytes(stored)
+        if op.op_type in _DATA_AND_WEIGHTS:
+            data, weight = (op.inputs[name] for name in _DATA_AND_WEIGHTS[op.op_type])
+            macs[f"{_dtype(_stored(data))} x {_dtype(_stored(weight))}"] += _macs(op, data, weight)
+    total = sum(macs.values())
+    return {
+        "operators": dict(sorted(operators.items())),
+        "macs": total,
+        "macs_share": {key: count / total for key, count in sorted(macs.items())},
+        "weight_bytes": dict(sorted(weights.items())),
+    }
+
+
+def _macs(op: Any, data: Any, weight: Any) -> int:
+    output = prod(op.outputs[0].shape)
+    if op.op_type == "conv":
+        return output * prod(weight.shape[1:])
+    if op.op_type == "conv_transpose":
+        return prod(data.shape) * prod(weight.shape[1:])
+    return output * data.shape[-1]
+
+
+def _stored(variable: Any) -> Any:
+    """The variable behind decompression and dequantization: the one that is stored."""
+    while variable.op is not None and variable.op.op_type in _STORED:
+        inner = variable.op.inputs.get(_STORED[variable.op.op_type])
+        if inner is None:
+            break
+        variable = inner
+    return variable
+
+
+def _dtype(variable: Any) -> str:
+    return variable.dtype.__name__ if hasattr(variable.dtype, "__name__") else str(variable.dtype)
+
+
+def _bytes(variable: Any) -> int:
+    from coremltools.converters.mil.mil import types
+
+    try:
+        bits = types.nbits(variable.dtype) if hasattr(types, "nbits") else variable.dtype.get_bitwidth()
+    except AttributeError:
+        bits = 8  # strings and booleans
+    return prod(getattr(variable, "shape", ()) or (1,)) * bits // 8
