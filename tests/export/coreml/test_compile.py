@@ -191,6 +191,31 @@ def test_unknown_operator_is_named_with_what_is_supported(tmp_path: Path) -> Non
     assert not (tmp_path / "m.mlpackage").exists()
 
 
+@pytest.mark.parametrize("names", [("tensor", "bool"), ("conv_0", "pad_0"), ("x", "x_to_fp16")])
+def test_names_that_mil_uses_itself(tmp_path: Path, names: tuple[str, str]) -> None:
+    compile_coreml(network(names=names)[1], tmp_path / "m.mlpackage")
+    compiled = CoreMLModel(tmp_path / "m.mlpackage")
+    assert [port.name for port in (*compiled.inputs, *compiled.outputs)] == [feature_name(name) for name in names]
+
+
+def test_two_ports_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="a_b"):
+        compile_coreml(network(names=("a.b", "a/b"))[1], tmp_path / "m.mlpackage")
+
+
+def test_an_input_that_is_also_the_output(tmp_path: Path) -> None:
+    shape = (1, 3, 8, 8)
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"], name="same")],
+        "nothing",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+    )
+    x = np.random.default_rng(0).random(shape, np.float32)
+    compile_coreml(hub_of(finish(graph)), tmp_path / "m.mlpackage", precision="fp32", io="tensor")
+    np.testing.assert_array_equal(CoreMLModel(tmp_path / "m.mlpackage").predict({"x": x})["y"], x)
+
+
 @pytest.mark.parametrize(
     ("op", "attributes", "reason"),
     [
