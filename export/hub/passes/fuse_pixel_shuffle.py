@@ -5,20 +5,26 @@ With b the block size, x of shape (N, C·b², H, W) seen as six axes and permute
 - (N, C, b, b, H, W) by (0, 1, 4, 2, 5, 3) is DepthToSpace in mode CRD, which is PyTorch's pixel shuffle;
 - (N, b, b, C, H, W) by (0, 3, 4, 1, 5, 2) is DepthToSpace in mode DCR, which is TensorFlow's;
 
-and of shape (N, C, H·b, W·b), seen as (N, C, H, b, W, b) and permuted by (0, 3, 5, 1, 2, 4), SpaceToDepth.
+and of shape (N, C, H·b, W·b), seen as (N, C, H, b, W, b) and permuted
+
+- by (0, 3, 5, 1, 2, 4), it is SpaceToDepth;
+- by (0, 1, 3, 5, 2, 4), which is PyTorch's pixel unshuffle and has no operator in ONNX, a depthwise convolution
+  of stride b whose b² kernels for each channel each pick one pixel of the b × b block: x·1 plus zeros is x.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
-from export.hub.passes.rewrite import attribute, dims, only_used_by, produced_by, replace
+from export.hub.passes.rewrite import attribute, dims, float_constant, only_used_by, produced_by, replace
 
-CRD, DCR, UNSHUFFLE = (0, 1, 4, 2, 5, 3), (0, 3, 4, 1, 5, 2), (0, 3, 5, 1, 2, 4)
+CRD, DCR = (0, 1, 4, 2, 5, 3), (0, 3, 4, 1, 5, 2)
+DEPTH_FIRST, CHANNEL_FIRST = (0, 3, 5, 1, 2, 4), (0, 1, 3, 5, 2, 4)
 
 
 def fuse_pixel_shuffle(model: ir.Model) -> int:
-    """Fuse spelled-out pixel shuffles and space-to-depths; returns how many."""
+    """Fuse spelled-out pixel shuffles and unshuffles; returns how many."""
     return sum(_fuse(node) for node in list(model.graph) if node.op_type == "Reshape")
 
 
@@ -34,11 +40,13 @@ def _fuse(node: ir.Node) -> bool:
         return False
     perm = attribute(transpose, "perm")
     n, channels, height, width = x
-    if perm == UNSHUFFLE:
+    if perm in (DEPTH_FIRST, CHANNEL_FIRST):
         block = six[3]
         fits = six == (n, channels, height // block, block, width // block, block)
         expected = (n, channels * block * block, height // block, width // block)
         op, attributes = "SpaceToDepth", {"blocksize": block}
+        if perm == CHANNEL_FIRST and channels > 1:  # with one channel both orders are the same
+            op, attributes = "Conv", {"group": channels, "kernel_shape": [block, block], "strides": [block, block]}
     elif perm in (CRD, DCR):
         block = six[2]
         depth = channels // (block * block)
@@ -51,5 +59,9 @@ def _fuse(node: ir.Node) -> bool:
         return False
     if not fits or result != expected:
         return False
-    replace(node, lambda tape: tape.op(op, [view.inputs[0]], attributes))
+    inputs = [view.inputs[0]]
+    if op == "Conv":
+        picks = np.eye(block * block).reshape(block * block, 1, block, block)
+        inputs.append(float_constant(node.graph, np.tile(picks, (channels, 1, 1, 1)), "pixel_picks"))
+    replace(node, lambda tape: tape.op(op, inputs, attributes))
     return True

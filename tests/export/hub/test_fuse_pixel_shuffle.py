@@ -32,11 +32,19 @@ def test_space_to_depth():
     assert ops(model) == {"SpaceToDepth": 1}
 
 
+@pytest.mark.parametrize(("channels", "op"), [(2, "Conv"), (1, "SpaceToDepth")])
+def test_pixel_unshuffle(channels, op):
+    six, result = (1, channels, 2, 3, 3, 3), (1, 9 * channels, 2, 3)
+    model = model_of(six, (0, 1, 3, 5, 2, 4), result, f"1,{channels},6,9")
+    assert apply(fuse_pixel_shuffle, model, tolerance=0) == 1
+    assert ops(model) == {op: 1}
+
+
 @pytest.mark.parametrize(
     ("six", "perm", "result", "shape"),
     [
         ((1, 2, 2, 2, 3, 5), (0, 1, 4, 3, 5, 2), (1, 2, 6, 10), "1,8,3,5"),  # rows and columns swapped
-        ((1, 2, 2, 3, 3, 3), (0, 1, 3, 5, 2, 4), (1, 18, 2, 3), "1,2,6,9"),  # PyTorch's unshuffle: another order
+        ((1, 2, 2, 3, 3, 3), (0, 3, 1, 5, 2, 4), (1, 18, 2, 3), "1,2,6,9"),  # channels between rows and columns
         ((1, 1, 2, 4, 3, 5), (0, 1, 4, 2, 5, 3), (1, 1, 6, 20), "1,8,3,5"),  # a block that is no square
         ((1, 2, 2, 2, 3, 5), (0, 1, 4, 2, 5, 3), (1, 2, 12, 5), "1,8,3,5"),  # another shape at the end
         ((1, 2, 2, 2, 5, 3), (0, 1, 4, 2, 5, 3), (1, 2, 10, 6), "1,8,3,5"),  # height and width swapped
