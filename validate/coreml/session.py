@@ -33,6 +33,7 @@ class Session:
         except Exception as error:  # ONNX Runtime's exception classes are not public
             reason = " ".join(str(error).split())[:300]
             raise UnsupportedError(f"{name}: ONNX Runtime cannot run the translated program ({reason}).") from error
+        self._outputs = dict(translation.outputs)
         self._types = {item.name: item.type for item in self._session.get_inputs()}
 
     def run(self, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -45,10 +46,9 @@ class Session:
             for name, value in tensors.items()
             if name in self._types
         }
-        names = [item.name for item in self._session.get_outputs()]
         try:
-            results = self._session.run(names, feeds)
+            results = self._session.run(list(self._outputs.values()), feeds)
         except Exception as error:  # as above
             reason = " ".join(str(error).split())[:300]
             raise BrushportError(f"{self._name} fails on this input ({reason}).") from error
-        return dict(zip(names, results, strict=True))
+        return dict(zip(self._outputs, results, strict=True))

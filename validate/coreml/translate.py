@@ -35,11 +35,13 @@ from validate.coreml.registry import find_rule, supported_ops
 class Translation:
     """A translated program: an ONNX model whose large constants are kept apart.
 
-    ``model`` refers to the arrays in ``weights`` as external data; :meth:`whole_model` puts them in.
+    ``model`` refers to the arrays in ``weights`` as external data; :meth:`whole_model` puts them in. ``outputs``
+    gives the ONNX name of each Core ML output: the same, unless an input has that name already.
     """
 
     model: onnx.ModelProto
     weights: Mapping[str, np.ndarray]
+    outputs: Mapping[str, str]
 
     def whole_model(self) -> onnx.ModelProto:
         """A self-contained copy of the model, as can be written to an ``.onnx`` file."""
@@ -67,11 +69,14 @@ def translate(function: Any, *, round_fp16: bool = True) -> Translation:
             graph.bind(var, graph.round_fp16(name))
     for op in function.operations:
         _translate_op(graph, op, round_fp16)
-    outputs = []
+    outputs, names = [], {}
     for var in function.outputs:
-        graph.nodes.append(helper.make_node("Identity", [graph.tensor(var)], [var.name]))
-        outputs.append(helper.make_tensor_value_info(var.name, ONNX_TYPE[kind_of(var)], shape_of(var)))
-    return _assemble(graph, inputs, outputs)
+        if var.name in names:
+            continue
+        names[var.name] = f"{var.name}/output" if var.name in function.inputs else var.name
+        graph.nodes.append(helper.make_node("Identity", [graph.tensor(var)], [names[var.name]]))
+        outputs.append(helper.make_tensor_value_info(names[var.name], ONNX_TYPE[kind_of(var)], shape_of(var)))
+    return _assemble(graph, inputs, outputs, names)
 
 
 def _translate_op(graph: Graph, op: Any, round_fp16: bool) -> None:
@@ -94,7 +99,7 @@ def _translate_op(graph: Graph, op: Any, round_fp16: bool) -> None:
         graph.bind(var, graph.round_fp16(result) if rounded else result)
 
 
-def _assemble(graph: Graph, inputs: list, outputs: list) -> Translation:
+def _assemble(graph: Graph, inputs: list, outputs: list, names: dict[str, str]) -> Translation:
     initializers, weights = [], {}
     for name, array in graph.constants.items():
         if array.nbytes > INLINE_BYTES:
@@ -109,4 +114,4 @@ def _assemble(graph: Graph, inputs: list, outputs: list) -> Translation:
         initializers.append(tensor)
     onnx_graph = helper.make_graph(graph.nodes, "coreml", inputs, outputs, initializers)
     model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    return Translation(model, weights)
+    return Translation(model, weights, names)

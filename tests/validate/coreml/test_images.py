@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from tests.validate.coreml.programs import builder
 from validate.coreml import CoreMLModel
 from validate.coreml.tools import load_coremltools
 from validate.errors import BrushportError
@@ -20,7 +21,7 @@ def _photo(mode="RGB"):
 
 def _model(path, body, layout_in="RGB", layout_out="RGB", scale=1 / 255, bias=(0.0, 0.0, 0.0), size=SIZE):
     ct = load_coremltools()
-    from coremltools.converters.mil import Builder as mb
+    mb = builder()
 
     channels = 1 if "GRAY" in layout_in else 3
 

@@ -5,27 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.validate.coreml.programs import builder, save
 from validate.coreml import CoreMLModel
-from validate.coreml.tools import load_coremltools
-
-
-def _save(program, path, precision="fp16"):
-    ct = load_coremltools()
-    model = ct.convert(
-        program,
-        convert_to="mlprogram",
-        minimum_deployment_target=ct.target.iOS16,
-        compute_precision={"fp16": ct.precision.FLOAT16, "fp32": ct.precision.FLOAT32}[precision],
-        pass_pipeline=ct.PassPipeline.CLEANUP if precision == "fp32" else ct.PassPipeline.DEFAULT,
-        skip_model_load=True,
-    )
-    model.save(str(path))
-    return path
 
 
 def _program(body):
-    load_coremltools()
-    from coremltools.converters.mil import Builder as mb
+    mb = builder()
 
     @mb.program(input_specs=[mb.TensorSpec((1, 4, 8, 8))])
     def program(x):
@@ -56,7 +41,7 @@ def test_every_step_is_rounded(tmp_path):
     y = through(x16 * through(np.exp(x16)))
     y = through(y + through(np.sqrt(y)))
     y = through(through(through(np.tanh(y)) + y) - x16)
-    model = CoreMLModel(_save(_program(body), tmp_path / "m.mlpackage"), engine="onnxruntime")
+    model = CoreMLModel(save(_program(body), tmp_path / "m.mlpackage"), engine="onnxruntime")
     result = model.predict({"x": x})["y"]
     steps = np.abs(result - y) / np.spacing(np.abs(y).astype(np.float16)).astype(np.float32)
     assert (steps == 0).mean() > 0.95  # exp and tanh may differ in the last float32 bit, rarely across a tie
@@ -77,7 +62,7 @@ def test_cancellation_shows_the_rounding(tmp_path, steps):
     x = _input()
     outputs = {}
     for precision in ("fp16", "fp32"):
-        model = CoreMLModel(_save(_program(body), tmp_path / f"{precision}.mlpackage", precision), engine="onnxruntime")
+        model = CoreMLModel(save(_program(body), tmp_path / f"{precision}.mlpackage", precision), engine="onnxruntime")
         (outputs[precision],) = model.predict({"x": x}).values()
     assert set(np.unique(outputs["fp16"])) <= {0.0, 1.0}
     np.testing.assert_allclose(outputs["fp32"], x, atol=1e-3)
@@ -88,11 +73,11 @@ def test_overflow_becomes_infinity(tmp_path):
         return mb.mul(x=mb.square(x=mb.mul(x=x, y=400.0)), y=0.001, name="y")
 
     x = _input()
-    half = CoreMLModel(_save(_program(body), tmp_path / "h.mlpackage"), engine="onnxruntime").predict({"x": x})["y"]
+    half = CoreMLModel(save(_program(body), tmp_path / "h.mlpackage"), engine="onnxruntime").predict({"x": x})["y"]
     overflows = (x * 400) ** 2 > 65520
     assert overflows.any() and not overflows.all()
     assert np.array_equal(np.isinf(half), overflows)
-    full = CoreMLModel(_save(_program(body), tmp_path / "f.mlpackage", "fp32"), engine="onnxruntime")
+    full = CoreMLModel(save(_program(body), tmp_path / "f.mlpackage", "fp32"), engine="onnxruntime")
     assert np.isfinite(full.predict({"x": x})["y"]).all()
 
 
@@ -103,5 +88,5 @@ def test_weights_are_rounded(tmp_path):
         return mb.conv(x=x, weight=weight, pad_type="valid", name="y")
 
     x = np.ones((1, 4, 8, 8), np.float32)
-    half = CoreMLModel(_save(_program(body), tmp_path / "h.mlpackage"), engine="onnxruntime").predict({"x": x})["y"]
+    half = CoreMLModel(save(_program(body), tmp_path / "h.mlpackage"), engine="onnxruntime").predict({"x": x})["y"]
     assert half[0, 0, 0, 0] == np.float16(4 * np.float32(np.float16(0.1)))

@@ -45,6 +45,27 @@ def gather_nd(graph: Graph, op: Any) -> str:
     return graph.node("GatherND", graph.tensor(op.x), indices, batch_dims=int(param(op, "batch_dims", 0)))
 
 
+@mil_op("scatter")
+def scatter(graph: Graph, op: Any) -> str:
+    """A copy of ``data`` with the slices along ``axis`` at ``indices`` updated."""
+    data, updates = graph.tensors(op.data, op.updates)
+    rank, depth = len(op.data.shape), len(op.indices.shape)
+    axis = int(param(op, "axis")) % rank
+    to_front = [axis, *(a for a in range(rank) if a != axis)]
+    first = list(range(axis, axis + depth))
+    updates_to_front = [*first, *(a for a in range(rank - 1 + depth) if a not in first)]
+    indices = graph.node("Cast", graph.tensor(op.indices), to=TensorProto.INT64)
+    tuples = graph.reshape(indices, (*shape_of(op.indices), 1))
+    result = graph.node(
+        "ScatterND",
+        graph.transpose(data, to_front),
+        tuples,
+        graph.transpose(updates, updates_to_front),
+        reduction=_reduction(op),
+    )
+    return graph.transpose(result, [to_front.index(a) for a in range(rank)])
+
+
 @mil_op("scatter_along_axis")
 def scatter_along_axis(graph: Graph, op: Any) -> str:
     """A copy of ``data`` with elements along ``axis`` updated."""
