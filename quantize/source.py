@@ -26,8 +26,8 @@ def read_onnx(path: Path) -> ir.Model:
     except IsADirectoryError:
         raise BrushportError(f"{path} is a folder; give an ONNX file.") from None
     except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
-        what = "empty" if size == 0 else "no whole ONNX model"
-        raise BrushportError(f"{path} is {what}: {_first_line(error)}.") from None
+        what = "empty" if size == 0 else f"no whole ONNX model: {_first_line(error)}"
+        raise BrushportError(f"{path} is {what}.") from None
     model = _inferred(proto, path)
     for value in (*model.graph.inputs, *model.graph.outputs, *(v for node in model.graph for v in node.outputs)):
         if value.shape is None or not value.shape.is_static():

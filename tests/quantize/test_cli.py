@@ -1,0 +1,92 @@
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from PIL import Image
+
+from quantize import cli
+from tests.quantize.graphs import style_net
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Runs ``python -m quantize`` with ``arguments`` in ``tmp_path``: exit status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["quantize", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def network(tmp_path):
+    ir.save(style_net(), tmp_path / "net.onnx")
+    return tmp_path / "net.onnx"
+
+
+def test_writes_an_int8_model_and_says_so(command, network, tmp_path):
+    status, out, _ = command("net.onnx", "--range", "0..1", "--limit", 3, "--target", 0.5)
+    assert status == 0
+    assert "100.0% of the multiply-accumulates are int8; 3 calibration photos" in out
+    assert "Next: python -m export net-int8.onnx" in out
+    assert sum("int8" in line and "Conv" in line for line in out.splitlines()) == 6
+    proto = onnx.load(tmp_path / "net-int8.onnx")
+    onnx.checker.check_model(proto, full_check=True)
+    assert any(node.op_type == "QuantizeLinear" for node in proto.graph.node)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net-int8.onnx", "net.onnx"]
+
+
+def test_calibrates_on_a_folder(command, network, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for index in range(2):
+        noise = np.random.default_rng(index).integers(0, 255, (60, 50, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "photos" / f"{index}.png")
+    status, out, _ = command(
+        "net.onnx", "--range", "0..1", "--calibration", "photos", "--output", "out/q.onnx", "--target", "0"
+    )
+    assert status == 0
+    assert "2 calibration photos" in out
+    assert (tmp_path / "out" / "q.onnx").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["missing.onnx", "--range", "0..1"], "There is no file missing.onnx."),
+        (["net.onnx"], "does not say what values its pictures have; add --range"),
+        (["net.onnx", "--range", "1"], "--range 1 is no range"),
+        (["net.onnx", "--range", "1..0"], "--range 1..0 is no range"),
+        (["net.onnx", "--range", "0..1", "--calibration", "nowhere"], "The photo folder nowhere does not exist."),
+        (["net.onnx", "--range", "0..1", "--output", "net.onnx"], "is the model itself"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(command, network, arguments, sentence, tmp_path):
+    status, out, err = command(*arguments)
+    assert status == 2
+    assert err.startswith("error: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_ctrl_c_leaves_nothing(command, network, tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("quantize.quantizer.quantize_hub", interrupted)
+    status, _, err = command("net.onnx", "--range", "0..1")
+    assert status == 2
+    assert "Stopped" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_help_names_the_options(command):
+    status, out, _ = command("-h")
+    assert status == 0
+    for option in ("--calibration", "--output", "--target", "--range"):
+        assert option in out

@@ -1,0 +1,144 @@
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from quantize import quantize_hub
+from quantize.judge import Judge
+from tests.quantize.graphs import Builder, decibels, ports, run, samples, style_net
+from validate.errors import BrushportError, UnsupportedError
+from validate.ports import Port
+
+
+@pytest.fixture(scope="module")
+def model():
+    return style_net(spread=2.0)
+
+
+@pytest.fixture(scope="module")
+def result(model):
+    held_out = samples(model, 3, "verification")
+    return quantize_hub(model, iter(samples(model, 6)), **ports(model), held_out=held_out, target=0.9)
+
+
+def test_the_result_paints_the_hubs_picture(model, result):
+    assert result.score.ssim > 0.9
+    assert result.calibration_score.ssim >= 0.9
+    for sample in samples(model, 3, "verification"):
+        assert decibels(run(model, sample)[0], run(result.model, sample)[0]) > 20
+
+
+def test_the_result_says_what_it_did(model, result):
+    rows = {row.node: row for row in result.plan}
+    assert len(rows) == 6
+    assert result.calibrated == 6
+    assert result.equalized == 5
+    int8 = {
+        node.name for node in result.model.graph if node.op_type == "Conv" and node.inputs[1].producer() is not None
+    }
+    assert int8 == {name for name, row in rows.items() if row.precision == "int8"}
+    total = sum(row.macs for row in rows.values())
+    assert result.int8_share == pytest.approx(sum(rows[name].macs for name in int8) / total)
+    assert result.facts()["int8_share_of_macs"] == pytest.approx(result.int8_share, abs=1e-4)
+    assert result.facts()["held_out_ssim"] == pytest.approx(result.score.ssim, abs=1e-4)
+
+
+def test_the_score_is_that_of_the_model_returned(model, result):
+    judge = Judge(model, samples(model, 3, "verification"), ports(model)["outputs"])
+    assert judge.score(result.model) == result.score
+
+
+def test_onnx_runtimes_int8_kernels_paint_it_too(model, result):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(ir.to_proto(result.model).SerializeToString())
+    sample = samples(model, 1, "verification")[0]
+    assert decibels(run(result.model, sample)[0], session.run(None, sample)[0]) > 30
+
+
+def test_the_plan_keeps_in_float_what_int8_spoils(model):
+    """Out of reach for all int8, so some of it stays float, and the target is met."""
+    all_int8 = quantize_hub(model, samples(model), **ports(model), target=0.0)
+    assert {row.precision for row in all_int8.plan} == {"int8"}
+    assert all(row.cost is None for row in all_int8.plan)
+    target = (1 + all_int8.calibration_score.ssim) / 2
+    mixed = quantize_hub(model, samples(model), **ports(model), target=target)
+    assert mixed.calibration_score.ssim >= target
+    assert 0 < mixed.int8_share < 1
+    assert all(row.cost > 0 for row in mixed.plan)
+    floats = [row for row in mixed.plan if row.precision == "float32"]
+    assert all(row.reason for row in floats)
+
+
+def test_a_target_out_of_reach_leaves_a_float_model(model):
+    result = quantize_hub(model, samples(model), **ports(model), target=1.0, equalize=False)
+    assert result.int8_share == 0.0
+    sample = samples(model, 1)[0]
+    np.testing.assert_array_equal(run(result.model, sample)[0], run(model, sample)[0])
+
+
+def test_ports_are_found_out_when_they_are_not_given(model):
+    with_ports = quantize_hub(model, samples(model), **ports(model), target=0.0)
+    without = quantize_hub(model, samples(model), target=0.0)
+    assert ir.to_proto(without.model) == ir.to_proto(with_ports.model)
+
+
+def test_a_picture_input_keeps_every_pixel():
+    b = Builder([1, 3, 48, 48])
+    model = b.build(b.conv("image", 3, 3))
+    port = {"inputs": [Port("image", (1, 3, 48, 48), (0.0, 1.0))], "outputs": [Port("c", (1, 3, 48, 48), (-2.0, 2.0))]}
+    port["outputs"] = [Port(model.graph.outputs[0].name, (1, 3, 48, 48), (-2.0, 2.0))]
+    feeds = [{"image": feed["image"] / 2} for feed in samples(model)]  # calibration never reaches white
+    result = quantize_hub(model, feeds, **port)
+    quantize = next(n for n in result.model.graph if n.op_type == "QuantizeLinear" and n.inputs[0].name == "image")
+    assert quantize.inputs[1].const_value.numpy() == np.float32(1 / 255)
+    assert quantize.inputs[2].const_value.numpy() == -128
+
+
+def test_a_conditional_network_with_a_style_input():
+    b = Builder([1, 3, 48, 48])
+    b.inputs.append(onnx.helper.make_tensor_value_info("style", onnx.TensorProto.FLOAT, [1, 2]))
+    x = b.op("Relu", b.conv("image", 3, 8))
+    gain = b.op("Gemm", "style", b.constant(b.random.uniform(0.5, 2, (2, 8)).astype(np.float32)))
+    x = b.op("Mul", x, b.op("Reshape", gain, b.constant(np.array([1, 8, 1, 1]))))
+    model = b.build(b.op("Sigmoid", b.conv(x, 8, 3)))
+    inputs = [Port("image", (1, 3, 48, 48), (0.0, 1.0)), Port("style", (1, 2))]
+    outputs = ports(model)["outputs"]
+    from validate.photos import default_photos, photo_samples
+
+    feeds = list(photo_samples(default_photos(4, 48, use="calibration"), inputs))
+    result = quantize_hub(model, feeds, inputs=inputs, outputs=outputs)
+    assert [row.precision for row in result.plan] == ["int8", "float32", "int8"]
+    assert result.plan[1].reason == "not a convolution"
+    assert result.calibration_score.ssim > 0.95
+
+
+def test_bad_input(model):
+    with pytest.raises(BrushportError, match="no photos"):
+        quantize_hub(model, [], **ports(model))
+    with pytest.raises(BrushportError, match="ONNX Runtime cannot run"):
+        quantize_hub(model, [{"image": np.zeros((1, 3, 8, 8), np.float32)}], **ports(model))
+    with pytest.raises(BrushportError, match="No output of the model is a picture"):
+        quantize_hub(model, samples(model), inputs=ports(model)["inputs"], outputs=[Port("x", (1, 4))])
+
+
+def test_nothing_to_quantize(model, result):
+    with pytest.raises(UnsupportedError, match="quantized already"):
+        quantize_hub(result.model, samples(model), **ports(model))
+    b = Builder([1, 3, 48, 48])
+    with pytest.raises(UnsupportedError, match="nothing can be int8"):
+        quantize_hub(b.build(b.op("Relu", "image")), samples(model))
+    b = Builder([1, 3, 48, 48])
+    old = b.build(b.conv("image", 3, 3), opset=12)
+    with pytest.raises(UnsupportedError, match="opset 12"):
+        quantize_hub(old, samples(model))
+
+
+def test_the_room_imports_neither_torch_nor_another_room():
+    code = "import quantize, quantize.cli, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "quantize" in loaded
+    assert not {"torch", "tensorflow", "export", "training", "coremltools"} & set(loaded)
