@@ -31,15 +31,17 @@ class Feature:
 
     ``color`` is ``"RGB"``, ``"BGR"``, ``"L"`` (8-bit gray), ``"L16"`` (fp16 gray) for pictures, ``None`` for
     arrays. ``shape`` is the tensor's: ``(1, C, H, W)`` for pictures, channels in the order of ``color`` and
-    values 0 to 255. Sizes in ``shape`` are the default ones when ``flexible``. ``default`` is what a missing
-    optional input is filled with.
+    values 0 to 255. A flexible feature's ``shape`` is its default; it takes the shapes in ``choices``, or sizes
+    between the pairs in ``ranges``, where an upper end of ``None`` is open. ``default`` is what a missing optional
+    input is filled with.
     """
 
     name: str
     shape: tuple[int, ...]
     color: str | None = None
     dtype: type = np.float32
-    flexible: bool = False
+    choices: tuple[tuple[int, ...], ...] = ()
+    ranges: tuple[tuple[int, int | None], ...] = ()
     optional: bool = False
     default: float = 0.0
 
@@ -47,6 +49,30 @@ class Feature:
     def is_image(self) -> bool:
         """Whether the feature is a picture, exchanged as a PIL image."""
         return self.color is not None
+
+    @property
+    def flexible(self) -> bool:
+        """Whether the feature takes more than one shape."""
+        return bool(self.choices or self.ranges)
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether a tensor of this shape fits."""
+        if shape == self.shape or shape in self.choices:
+            return True
+        return len(shape) == len(self.ranges) and all(
+            low <= size and (high is None or size <= high) for size, (low, high) in zip(shape, self.ranges, strict=True)
+        )
+
+    def describe_shapes(self) -> str:
+        """The shapes it takes, in words: for arrays all axes, for pictures width x height."""
+
+        def sizes(shape: tuple) -> str:
+            return f"{shape[-1]}x{shape[-2]}" if self.is_image else str(tuple(shape))
+
+        if self.ranges:
+            spans = [f"{low}" if low == high else f"{low} to {high or 'any'}" for low, high in self.ranges]
+            return f"{spans[-1]} wide and {spans[-2]} high" if self.is_image else f"({', '.join(spans)})"
+        return " or ".join(sizes(shape) for shape in (self.choices or (self.shape,)))
 
 
 def read_feature(description: Any) -> Feature:
@@ -67,9 +93,20 @@ def _read_image(name: str, kind: Any) -> Feature:
     if color is None:
         raise UnsupportedError(f"the picture {name!r} has an unknown color space {image.colorSpace}.")
     channels = 3 if color in ("RGB", "BGR") else 1
-    flexible = image.WhichOneof("SizeFlexibility") is not None
     shape = (1, channels, int(image.height), int(image.width))
-    return Feature(name, shape, color, np.float16 if color == "L16" else np.uint8, flexible, kind.isOptional)
+    choices, ranges = (), ()
+    if image.WhichOneof("SizeFlexibility") == "enumeratedSizes":
+        choices = tuple((1, channels, int(size.height), int(size.width)) for size in image.enumeratedSizes.sizes)
+    elif image.WhichOneof("SizeFlexibility") == "imageSizeRange":
+        sides = (image.imageSizeRange.heightRange, image.imageSizeRange.widthRange)
+        ranges = ((1, 1), (channels, channels), *(_span(side) for side in sides))
+    dtype = np.float16 if color == "L16" else np.uint8
+    return Feature(name, shape, color, dtype, choices, ranges, kind.isOptional)
+
+
+def _span(sizes: Any) -> tuple[int, int | None]:
+    """A ``SizeRange`` protobuf as (smallest, largest); an upper bound below zero means none."""
+    return int(sizes.lowerBound), int(sizes.upperBound) if sizes.upperBound >= 0 else None
 
 
 def _read_array(name: str, kind: Any) -> Feature:
@@ -78,9 +115,13 @@ def _read_array(name: str, kind: Any) -> Feature:
         raise UnsupportedError(f"the array {name!r} has an unknown data type {array.dataType}.")
     which = array.WhichOneof("defaultOptionalValue")
     default = float(getattr(array, which)) if which else 0.0
-    flexible = array.WhichOneof("ShapeFlexibility") is not None
     shape = tuple(int(size) for size in array.shape)
-    return Feature(name, shape, None, _DTYPES[array.dataType], flexible, kind.isOptional, default)
+    choices, ranges = (), ()
+    if array.WhichOneof("ShapeFlexibility") == "enumeratedShapes":
+        choices = tuple(tuple(int(n) for n in item.shape) for item in array.enumeratedShapes.shapes)
+    elif array.WhichOneof("ShapeFlexibility") == "shapeRange":
+        ranges = tuple(_span(size) for size in array.shapeRange.sizeRanges)
+    return Feature(name, shape, None, _DTYPES[array.dataType], choices, ranges, kind.isOptional, default)
 
 
 def to_tensor(feature: Feature, value: Any) -> np.ndarray:
@@ -99,9 +140,10 @@ def to_tensor(feature: Feature, value: Any) -> np.ndarray:
         raise BrushportError(f"Input {feature.name!r} must be an array of numbers ({error}).") from error
     if feature.dtype is np.float16:
         array = array.astype(np.float16).astype(np.float32)
-    if array.ndim != len(feature.shape) or (not feature.flexible and array.shape != feature.shape):
+    if not feature.takes(array.shape):
         raise BrushportError(
-            f"Input {feature.name!r} must have the shape {feature.shape}, but the array given has {array.shape}."
+            f"Input {feature.name!r} must have the shape {feature.describe_shapes()}, but the array given has "
+            f"{array.shape}."
         )
     return np.ascontiguousarray(array)
 
@@ -112,15 +154,15 @@ def _image_to_tensor(feature: Feature, value: Any) -> np.ndarray:
             f"Input {feature.name!r} is a picture: give a PIL image, not {type(value).__name__} (or export with "
             "tensors instead of pictures)."
         )
-    mode, (height, width) = _PIL_MODE[feature.color or ""], feature.shape[-2:]
+    mode = _PIL_MODE[feature.color or ""]
     if value.mode != mode:
         raise BrushportError(
             f"Input {feature.name!r} must be a picture of mode {mode}, but this one is {value.mode}; "
             f"use image.convert({mode!r})."
         )
-    if value.size != (width, height) and not feature.flexible:
+    if not feature.takes((*feature.shape[:2], value.height, value.width)):
         raise BrushportError(
-            f"Input {feature.name!r} must be a picture of {width}x{height}, but this one is "
+            f"Input {feature.name!r} must be a picture of {feature.describe_shapes()}, but this one is "
             f"{value.width}x{value.height}; resize it first."
         )
     pixels = np.asarray(value, np.float32)

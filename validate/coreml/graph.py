@@ -179,7 +179,7 @@ def _decompress(op: Any) -> Any:
     names = inspect.signature(op.decompress).parameters
     inputs = {name: op.inputs.get(name) for name in names}
     values = {name: None if var is None else constant_value(var) for name, var in inputs.items()}
-    return op.decompress(**{name: v.item() if v is not None and v.ndim == 0 else v for name, v in values.items()})
+    return op.decompress(**{name: v[()] if v is not None and v.ndim == 0 else v for name, v in values.items()})
 
 
 def param(op: Any, name: str, default: Any = None) -> Any:

@@ -374,7 +374,6 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "vit": _vit,
     "densenet": _densenet,
     "shufflenet_v2_x0_5": torchvision.models.shufflenet_v2_x0_5,
-    "mnasnet0_5": torchvision.models.mnasnet0_5,
     "lraspp": _lraspp,
     "mobilenet_v3_small": torchvision.models.mobilenet_v3_small,
     "squeezenet1_1": torchvision.models.squeezenet1_1,
