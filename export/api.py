@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,8 @@ from validate.command import unknown
 from validate.compare import SSIM_FLOORS, Comparison, compare, feeds_for
 from validate.errors import BrushportError, QualityError
 from validate.files import replacing
-from validate.photos import default_photos, iterate_default_photos, iterate_photos, load_photos
-from validate.runners import OnnxRunner, Tensors, open_artifact
+from validate.photos import default_photos, iterate_default_photos, iterate_photos, load_photos, photo_samples
+from validate.runners import OnnxRunner, open_artifact
 
 VERIFICATION_PHOTOS = 3
 CALIBRATION_PHOTOS = 16
@@ -84,8 +83,7 @@ def export_model(
     facts = static_facts(hub, hub_bytes, destination, precision, io)
     compiled = hub
     if precision == "int8":
-        report("calibrating")
-        compiled, facts["int8"] = _quantized(hub, calibration)
+        compiled, facts["int8"] = _quantized(hub, calibration, report)
     with replacing(output / f"{hub.name}-{precision}{destination.suffix}") as path:
         report("compiling")
         destination.compile(compiled, path, precision=precision, io=io, metadata=embedded(hub, facts))
@@ -120,19 +118,16 @@ def _photos(hub: Hub, folder: str | Path | None) -> list[np.ndarray]:
     return load_photos(folder, size, VERIFICATION_PHOTOS)
 
 
-def _calibration_feeds(hub: Hub, folder: str | Path | None) -> Iterator[Tensors]:
-    size = image_size(hub)
-    if folder is None:
-        photos = iterate_default_photos(CALIBRATION_PHOTOS, size, use="calibration")
-    else:
-        photos = iterate_photos(folder, size, CALIBRATION_PHOTOS)
-    yield from feeds_for(hub.inputs, list(islice(photos, CALIBRATION_PHOTOS)))
-
-
-def _quantized(hub: Hub, calibration: str | Path | None) -> tuple[Hub, dict]:
+def _quantized(hub: Hub, calibration: str | Path | None, report: Report) -> tuple[Hub, dict]:
     from quantize import quantize_hub
 
-    result = quantize_hub(hub.model, _calibration_feeds(hub, calibration))
+    size = image_size(hub)
+    if calibration is None:
+        photos = iterate_default_photos(CALIBRATION_PHOTOS, size, use="calibration")
+    else:
+        photos = iterate_photos(calibration, size, CALIBRATION_PHOTOS)
+    samples = photo_samples(photos, hub.inputs)
+    result = quantize_hub(hub.model, samples, inputs=hub.inputs, outputs=hub.outputs, report=report)
     return hub.with_model(result.model), result.facts()
 
 

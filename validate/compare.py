@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 
 import numpy as np
 
 from validate.metrics import WINDOW, psnr, ssim
-from validate.photos import photo_to_tensor, tensor_to_picture
+from validate.photos import photo_samples, tensor_to_picture
 from validate.ports import Port
 from validate.runners import Runner, Tensors
 
@@ -50,31 +51,17 @@ class Comparison:
 
 
 def feeds_for(inputs: tuple[Port, ...], photos: Sequence[np.ndarray]) -> Iterator[Tensors]:
-    """Feeds that show every photo (uint8 H×W×3) and, in turn, every style alone and a blend, at least once each.
-
-    Image inputs take the photo; a ``(1, N)`` input takes style weights. Other inputs get values drawn from N(0, 1),
-    the same on every call.
-    """
-    random = np.random.default_rng(0)
-    widest = max((port.shape[1] for port in inputs if not port.is_image and len(port.shape) == 2), default=1)
-    for index in range(max(len(photos), widest + 1 if widest > 1 else 1)):
-        feed = {}
-        for port in inputs:
-            if port.is_image:
-                feed[port.name] = photo_to_tensor(photos[index % len(photos)], port)
-            elif len(port.shape) == 2:
-                feed[port.name] = style_weights(index, port.shape[1])
-            else:
-                feed[port.name] = random.standard_normal(port.shape).astype(np.float32)
+    """Feeds that show every photo (uint8 H×W×3) and every style at least once, and a blend of two styles at the end."""
+    styles = max((port.shape[-1] for port in inputs if not port.is_image), default=1)
+    count = max(len(photos), styles)
+    first = None
+    for feed in photo_samples(islice(cycle(photos), count), inputs):
         yield feed
-
-
-def style_weights(index: int, count: int) -> np.ndarray:
-    """The ``index``-th of the style inputs worth trying, (1, count): each style alone, then half-and-half blends."""
-    index %= 2 * count if count > 1 else 1
-    alone = np.eye(count, dtype=np.float32)
-    weights = alone[index] if index < count else (alone[index - count] + alone[(index + 1) % count]) / 2
-    return weights[None]
+        first = first or feed
+    if styles > 1:
+        yield {
+            port.name: feed[port.name] if port.is_image else (first[port.name] + feed[port.name]) / 2 for port in inputs
+        }
 
 
 def compare(reference: Runner, artifact: Runner, feeds: Iterable[Tensors]) -> Comparison:

@@ -26,8 +26,9 @@ T = TypeVar("T")
 class Runner(ABC):
     """A loaded model with ``inputs`` and ``outputs`` (:class:`Port`); subclasses fill in :meth:`_run`.
 
-    ``eight_bit`` names the outputs that come as 8-bit pictures. ``milliseconds`` holds the duration of each :meth:`run`, without conversions; ``memory`` is the growth of the
-    process in bytes from before loading to after the first run.
+    ``eight_bit`` names the outputs that come as 8-bit pictures. ``milliseconds`` holds the duration of each
+    :meth:`run`, without conversions; ``memory`` is the growth of the process in bytes from before loading to after
+    the first run.
     """
 
     def __init__(self, inputs: tuple[Port, ...], outputs: tuple[Port, ...], resident_before: int):

@@ -18,6 +18,7 @@ from export.hub.shapes import (
     check_size,
     fix_input_shapes,
     forget_shapes,
+    has_open_size,
     has_other_size,
     infer_shapes,
     require_static,
@@ -39,8 +40,9 @@ def load_hub(
     """Load a model and make it a hub: checked, of fixed shapes, simplified, its ports understood.
 
     ``source`` is a zoo name, an ONNX file, a training run's folder or a checkpoint inside one; nothing is ever
-    written there. ``size`` is (height, width) of the pictures. ``styles`` picks among a network's styles: one
-    is baked in and the ``style`` input disappears, several keep the input, with one weight each in that order.
+    written there. ``size`` is (height, width) of the pictures; our own networks have a default. ``styles`` picks
+    among a network's styles: one is baked in and the ``style`` input disappears, several keep the input, with one
+    weight each in that order.
     ``value_range`` says which tensor values are black and white; by default the model's own metadata say so,
     or it is found out (and ``Hub.notes`` tells how). ``name`` is what artifacts are called.
 
@@ -52,6 +54,8 @@ def load_hub(
     check_inputs(model)
     turned = channels_first(model)
     metadata = read_metadata(model)
+    if size is None and "default_size" in metadata and has_open_size(model):
+        size = (metadata["default_size"],) * 2
     if size is not None:
         size = check_size(size, metadata.get("size_multiple", 1))
     if size is not None and has_other_size(model, size):

@@ -1,0 +1,1 @@
+"""The networks that come with Brushport, as ONNX, each with a card."""

@@ -1,0 +1,117 @@
+import errno
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from export import export_model
+from export import targets as known
+from tests.export.painter import save_painter
+from validate.compare import SSIM_FLOORS
+from validate.errors import BrushportError, QualityError
+from validate.photos import default_photos, photo_to_tensor
+from validate.runners import OnnxRunner, open_artifact
+
+EVERY = [(target.name, precision) for target in known.TARGETS.values() for precision in target.precisions]
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory):
+    return save_painter(tmp_path_factory.mktemp("model") / "painter.onnx")
+
+
+@pytest.mark.parametrize(("target", "precision"), EVERY)
+def test_every_target_and_precision_paints_the_same_and_says_so(painter, tmp_path, target, precision):
+    result = export_model(painter, target, precision=precision, output=tmp_path)
+    assert result.path == tmp_path / f"painter-{precision}{known.TARGETS[target].suffix}"
+    facts = json.loads(result.manifest_path.read_text())
+    assert facts["quality"]["ssim"] >= SSIM_FLOORS[precision]
+    assert facts["styles"] == ["dawn", "dusk"]
+    assert facts["source"]["sha256"] == hashlib.sha256(painter.read_bytes()).hexdigest()
+    assert facts["bytes"] > 1000
+    if precision == "int8":
+        shares = {key: share for key, share in facts["census"]["macs_share"].items() if key == "int8 x int8"}
+        assert sum(shares.values()) == pytest.approx(facts["int8"]["int8_share"], abs=0.02)
+        assert sum(shares.values()) > 0.5
+    else:
+        assert not any("int8" in key for key in facts["census"]["macs_share"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [result.path.name, result.manifest_path.name, "painter-64x64.onnx"]
+    )
+
+
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+def test_the_artifact_paints_the_style_that_is_asked_for(painter, tmp_path, target):
+    result = export_model(painter, target, precision="fp32", io="tensor", output=tmp_path)
+    artifact = open_artifact(result.path)  # knows its ports from its own metadata
+    hub = OnnxRunner(tmp_path / "painter-64x64.onnx", artifact.inputs, artifact.outputs)
+    image = photo_to_tensor(default_photos(1, 64)[0], artifact.inputs[0])
+    for style in ([1, 0], [0, 1], [0.3, 0.7]):
+        feed = {"image": image, "style": np.array([style], np.float32)}
+        assert np.abs(hub.run(feed)["painting"] - artifact.run(feed)["painting"]).max() < 1e-4
+
+
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+def test_a_baked_style_is_that_style_and_the_input_is_gone(painter, tmp_path, target):
+    both = export_model(painter, target, precision="fp32", io="tensor", output=tmp_path / "both")
+    one = export_model(painter, target, precision="fp32", io="tensor", styles=["dusk"], output=tmp_path / "one")
+    assert [port["name"] for port in one.manifest["inputs"]] == ["image"]
+    assert one.manifest["styles"] == ["dusk"]
+    artifacts = open_artifact(both.path), open_artifact(one.path)
+    image = photo_to_tensor(default_photos(1, 64)[0], artifacts[0].inputs[0])
+    expected = artifacts[0].run({"image": image, "style": np.array([[0, 1]], np.float32)})["painting"]
+    assert np.abs(expected - artifacts[1].run({"image": image})["painting"]).max() < 1e-4
+
+
+def test_a_wrong_picture_is_not_kept(painter, tmp_path, monkeypatch):
+    target = known.TARGETS["tflite"]
+
+    def wrong(hub, path, **options):
+        weights = hub.model.graph.initializers["last"]
+        weights.const_value = type(weights.const_value)(-weights.const_value.numpy(), name="last")
+        target.compile(hub, path, **options)
+
+    monkeypatch.setitem(known.TARGETS, "tflite", type(target)(**{**target.__dict__, "compile": wrong}))
+    with pytest.raises(QualityError, match="does not paint"):
+        export_model(painter, "tflite", output=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    kept = export_model(painter, "tflite", output=tmp_path, verify=False)
+    assert kept.manifest["verified"] is False
+    assert kept.path.exists()
+
+
+def test_an_older_artifact_survives_a_failed_export(painter, tmp_path):
+    first = export_model(painter, "tflite", output=tmp_path)
+    before = first.path.read_bytes()
+    with pytest.raises(QualityError):
+        export_model(painter, "tflite", output=tmp_path, floor=1.1)
+    assert first.path.read_bytes() == before
+
+
+def test_a_full_disk_leaves_nothing(painter, tmp_path, monkeypatch):
+    target = known.TARGETS["tflite"]
+
+    def full(hub, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setitem(known.TARGETS, "tflite", type(target)(**{**target.__dict__, "compile": full}))
+    with pytest.raises(OSError, match="No space"):
+        export_model(painter, "tflite", output=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_photos_of_ones_own_are_used(painter, tmp_path):
+    with pytest.raises(BrushportError, match="nowhere"):
+        export_model(painter, "tflite", photos=tmp_path / "nowhere", output=tmp_path)
+    with pytest.raises(BrushportError, match="holds no photos"):
+        export_model(painter, "tflite", precision="int8", calibration=tmp_path, output=tmp_path)
+
+
+@pytest.mark.parametrize(("side", "target"), [((48, 80), "coreml"), ((48, 80), "tflite")])
+def test_sides_may_differ(painter, tmp_path, side, target):
+    result = export_model(painter, target, size=side, output=tmp_path)
+    shape = result.manifest["inputs"][0]["shape"]
+    assert shape == ([1, 3, 48, 80] if target == "coreml" else [1, 48, 80, 3])
+    assert result.comparison.mean_ssim > 0.99
