@@ -101,27 +101,29 @@ def quantize_hub(
     report("calibrating")
     nodes = [node for node in prepared.graph if node.name in set(names)]
     histograms, count = calibrate(prepared, calibrated_values(nodes), chain(first, stream))
-    report("choosing ranges")
     spans = {method: _spans(histograms, method, inputs) for method in METHODS}
-    method = min(METHODS, key=lambda m: judge.error(insert_qdq(prepared, names, spans[m]), COSTED_PHOTOS))
-
-    def quantized(floats: set[str]) -> ir.Model:
-        return insert_qdq(prepared, [name for name in names if name not in floats], spans[method])
 
     @cache
-    def score(floats: frozenset[str]) -> Score:
-        return judge.score(quantized(floats))
+    def score(floats: frozenset[str], method: str) -> Score:
+        return judge.score(insert_qdq(prepared, [n for n in names if n not in floats], spans[method]))
+
+    def best_method(floats: frozenset[str]) -> str:
+        report("choosing ranges")
+        return max(METHODS, key=lambda method: score(floats, method).ssim)
 
     floats: frozenset[str] = frozenset()
     costs: dict[str, float] = {}
-    if score(floats).ssim < target:
+    method = best_method(floats)
+    if score(floats, method).ssim < target:
         for index, name in enumerate(names, start=1):
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
             costs[name] = judge.error(insert_qdq(prepared, [name], spans[method]), COSTED_PHOTOS)
         report("choosing convolutions")
-        floats = choose(costs, {name: macs[name] for name in names}, score, target)
+        work = {name: macs[name] for name in names}
+        floats = choose(costs, work, lambda kept: score(kept, method), target)
+        method = best_method(floats)  # what suits the rest may not be what suited the worst
 
-    result = quantized(floats)
+    result = insert_qdq(prepared, [name for name in names if name not in floats], spans[method])
     plan = tuple(
         _row(node, macs[node.name], node.name in names and node.name not in floats, reasons[node.name], costs)
         for node in model.graph
@@ -130,7 +132,7 @@ def quantize_hub(
     share = sum(row.macs for row in plan if row.precision == "int8") / max(sum(macs.values()), 1)
     held_out = list(held_out)
     final = Judge(model, held_out, outputs).score(result) if held_out else None
-    return QuantizeResult(result, plan, share, count, method, len(equalized), score(floats), final)
+    return QuantizeResult(result, plan, share, count, method, len(equalized), score(floats, method), final)
 
 
 def _check(model: ir.Model, names: list[str]) -> None:

@@ -34,11 +34,15 @@ def test_channels_get_equal_spans():
 
     def spans(runs, index):
         stack = np.concatenate([values[index] for values in runs])
-        return stack.max(axis=(0, 2, 3)) / 2 - stack.min(axis=(0, 2, 3)) / 2
+        low, high = stack.min(axis=(0, 2, 3)), stack.max(axis=(0, 2, 3))
+        return (high - low) / 2, (high + low) / 2
 
     for index in range(len(outputs)):
-        assert spans(before, index).max() / spans(before, index).min() > 20
-        np.testing.assert_allclose(spans(after, index), HALF_SPAN, rtol=1e-3)
+        half, _ = spans(before, index)
+        assert half.max() / half.min() > 20
+        half, middle = spans(after, index)
+        np.testing.assert_allclose(half, HALF_SPAN, rtol=1e-3)
+        np.testing.assert_allclose(middle, 0, atol=1e-3 * HALF_SPAN)
 
 
 def test_a_channel_on_which_epsilon_tells_is_scaled_exactly():
