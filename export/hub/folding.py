@@ -10,7 +10,8 @@ from export.hub.source import short
 from validate.errors import BrushportError
 
 KEPT_OPS = ("QuantizeLinear", "DequantizeLinear")  # a quantized weight stays 8 bits wide
-MAX_GROWTH_ELEMENTS = 2**16  # a folded constant may be this much larger than what it was computed from
+MAX_SMALL_ELEMENTS = 2**16  # a folded constant may have this many; more only if what it comes from has as many
+NO_LIMIT = 2**40  # of the evaluator's own, which counts a constant that has two users as an addition
 
 
 def fold_constants(model: ir.Model) -> None:
@@ -23,9 +24,7 @@ def fold_constants(model: ir.Model) -> None:
     common.LiftSubgraphInitializersToMainGraphPass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     try:
-        optimizer.fold_constants(
-            model, onnx_shape_inference=True, output_size_limit=MAX_GROWTH_ELEMENTS, should_fold=_should_fold
-        )
+        optimizer.fold_constants(model, onnx_shape_inference=True, output_size_limit=NO_LIMIT, should_fold=_should_fold)
     except (RuntimeError, ValueError, TypeError, ir.passes.PassError) as error:
         raise BrushportError(f"A constant of the model cannot be computed: {short(error)}.") from error
     clean_up(model)
@@ -46,14 +45,14 @@ def _should_fold(node: ir.Node) -> bool | None:
     if node.op_type in KEPT_OPS:
         return False
     known = [value for value in node.inputs if value is not None]
-    smallest_limit = sum(value.const_value.size for value in known if value.const_value is not None)
+    available = sum(value.const_value.size for value in known if value.const_value is not None)
     shape = node.outputs[0].shape
     if shape is None or not all(isinstance(dim, int) for dim in shape):
         return None
     size = 1
     for dim in shape:
         size *= dim
-    return size <= max(smallest_limit, MAX_GROWTH_ELEMENTS)
+    return size <= max(available, MAX_SMALL_ELEMENTS)
 
 
 def _bind_constants(model: ir.Model) -> None:

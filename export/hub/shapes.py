@@ -58,6 +58,12 @@ def has_other_size(model: ir.Model, size: tuple[int, int]) -> bool:
     return bool(sizes) and all(isinstance(d, int) for s in sizes for d in s) and any(s != size for s in sizes)
 
 
+def has_open_size(model: ir.Model) -> bool:
+    """Whether the file leaves the height or width of a picture open."""
+    sizes = [tuple(value.shape)[2:] for value in model.graph.inputs if is_image_shape(value.shape)]
+    return any(not isinstance(d, int) for s in sizes for d in s)
+
+
 def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> None:
     """Give every input a fixed shape: batch 1, and ``size`` (height, width) for pictures of open size.
 

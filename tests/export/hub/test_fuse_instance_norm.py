@@ -19,6 +19,7 @@ WEIGHTS = {
     "minus_half": np.float32(-0.5),
     "one": np.float32(1),
     "unbias": np.float32(42 / 41),
+    "three": np.float32(3),
     "count": np.float32(42),
     "gamma": normal(1, 5, 1, 1),
     "beta": normal(5, 1, 1),
@@ -45,6 +46,8 @@ SPELLINGS = {
     "sum of squares": MEAN + "w = ReduceSumSquare(d, hw) v = Div(w, count) e = Add(v, eps) s = Sqrt(e) y = Div(d, s)",
     "unbiased": MEAN
     + "q = Mul(d, d) b = ReduceMean(q, hw) v = Mul(b, unbias) e = Add(v, eps) s = Sqrt(e) y = Div(d, s)",
+    "three times the variance": MEAN
+    + "q = Mul(d, d) b = ReduceMean(q, hw) v = Mul(b, three) e = Add(v, one) s = Sqrt(e) y = Div(d, s)",
     "moments": "m = ReduceMean(x, hw) k = Mul(x, x) p = ReduceMean(k, hw) n = Mul(m, m) v = Sub(p, n) "
     "e = Add(v, eps) s = Sqrt(e) d = Sub(x, m) y = Div(d, s)",
     "flat view": "z = Reshape(x, flat) m = ReduceMean<keepdims=1>(z, last) d = Sub(z, m) q = Mul(d, d) "

@@ -152,6 +152,12 @@ def test_size_multiple(tmp_path):
     assert load_hub(path, size=(48, 64)).inputs[0].shape == (1, 3, 48, 64)
 
 
+def test_default_size(tmp_path):
+    path = save(tmp_path / "m.onnx", OPEN, PAINT, W, {"value_range": [0, 1], "default_size": 24})
+    assert load_hub(path).inputs[0].shape == (1, 3, 24, 24)
+    assert load_hub(path, size=(16, 32)).inputs[0].shape == (1, 3, 16, 32)
+
+
 RESIZABLE = {
     "convolution": PAINT,
     "resize by scales": 'u = Resize<mode="nearest">(image, , scales) painting = Sigmoid(u)',
