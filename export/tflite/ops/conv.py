@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from export.tflite.builder import Quantization, Tensor
 from export.tflite.lowering import NHWC, Lowering
+from export.tflite.ops.conv_forms import conv_of_upsampled, conv_to_few_channels
 from export.tflite.ops.windows import pad_nhwc, read_window
 from export.tflite.registry import lowering, unsupported
 
@@ -14,11 +15,18 @@ from export.tflite.registry import lowering, unsupported
 @lowering("Conv", 11)
 def conv(context: Lowering, node: ir.Node) -> None:
     """Convolution with constant weights ``[O, I/groups, kH, kW]`` over a picture."""
-    x = context.nhwc(node)
     weights = context.need_constant(node, 1, "weight")
     bias = np.zeros(weights.shape[0], np.float32)
     if context.input(node, 2) is not None:
         bias = context.need_constant(node, 2, "bias")
+    x = context.nhwc(node)
+    y = conv_of_upsampled(context, node, weights, bias)
+    if y is None:
+        window = read_window(context, node, weights.shape[2:], x.shape[1:3], context.shape(node.outputs[0])[2:])
+        y = conv_to_few_channels(context, node, x, window, weights, bias)
+    if y is not None:
+        context.bind(node.outputs[0], y, NHWC)
+        return
     filters, _ = filter_layout(node, context, weights)
     builder = context.builder
     y = emit_conv(context, node, x, builder.constant(filters, node.inputs[1].name), builder.constant(bias))

@@ -37,7 +37,10 @@ def pad(context: Lowering, node: ir.Node) -> None:
     if mode == "constant":
         y = _pad_constant(context, node, x, before, after)
     elif mode in ("reflect", "edge", "wrap"):
-        y = _pad_edges(context, node, x, before, after, mode)
+        for length, b, a in zip(x.shape, before, after, strict=True):
+            if max(b, a) > length - (mode == "reflect"):
+                raise unsupported(node, f"a {mode} pad of {max(b, a)} is larger than the axis of {length} can give.")
+        y = pad_edges(context, x, before, after, mode)
     else:
         raise unsupported(node, f"mode '{mode}' is not supported.")
     context.bind(node.outputs[0], y, placed.perm)
@@ -72,11 +75,8 @@ def _pad_constant(context: Lowering, node: ir.Node, x: Tensor, before: list[int]
     )
 
 
-def _pad_edges(context: Lowering, node: ir.Node, x: Tensor, before: list[int], after: list[int], mode: str) -> Tensor:
-    for axis, (b, a) in enumerate(zip(before, after, strict=True)):
-        length = x.shape[axis]
-        if max(b, a) > length - (mode == "reflect"):
-            raise unsupported(node, f"a {mode} pad of {max(b, a)} is larger than the axis of {length} can give.")
+def pad_edges(context: Lowering, x: Tensor, before: list[int], after: list[int], mode: str) -> Tensor:
+    """``x`` with lines of its own around it, by physical axis; ``mode`` is reflect, edge or wrap."""
     if mode == "reflect" and max(before + after) > MAX_SLICED_LINES:
         shape = [d + b + a for d, b, a in zip(x.shape, before, after, strict=True)]
         pads = context.builder.constant(np.stack([before, after], 1).astype(np.int32))

@@ -25,22 +25,15 @@ def resize(context: Lowering, node: ir.Node) -> None:
         raise unsupported(node, "antialiasing has no TFLite kernel.")
     if context.attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
         raise unsupported(node, "only the aspect ratio policy 'stretch' is supported.")
-    coordinates = context.attribute(node, "coordinate_transformation_mode", "half_pixel")
-    rounding = context.attribute(node, "nearest_mode", "round_prefer_floor")
-    _resize(context, node, context.attribute(node, "mode", "nearest"), coordinates, rounding)
+    _resize(context, node, context.attribute(node, "mode", "nearest"), *_modes(context, node))
 
 
 def _resize(context: Lowering, node: ir.Node, mode: str, coordinates: str, rounding: str) -> None:
     x = context.nhwc(node)
-    size, output = x.shape[1:3], context.shape(node.outputs[0])[2:]
+    output = context.shape(node.outputs[0])[2:]
     if context.shape(node.outputs[0])[:2] != context.shape(node.inputs[0])[:2]:
         raise unsupported(node, "only height and width can be resized.")
-    scales = context.constant(context.input(node, 2))
-    factors = [o / n for o, n in zip(output, size, strict=True)]
-    if scales is not None and scales.size:
-        axes = [axis % 4 for axis in context.attribute(node, "axes", range(4))]
-        factors = [float(scales[axes.index(i + 2)]) if i + 2 in axes else 1.0 for i in range(2)]
-    wanted = [_onnx_sources(node, n, o, f, coordinates) for n, o, f in zip(size, output, factors, strict=True)]
+    wanted = _wanted_sources(context, node, coordinates)
     if mode in ("linear", "bilinear"):
         y = _linear(context, node, x, output, wanted)
     elif mode == "nearest":
@@ -48,6 +41,36 @@ def _resize(context: Lowering, node: ir.Node, mode: str, coordinates: str, round
     else:
         raise unsupported(node, f"mode '{mode}' has no TFLite kernel; use nearest or linear.")
     context.bind(node.outputs[0], y, NHWC)
+
+
+def _wanted_sources(context: Lowering, node: ir.Node, coordinates: str) -> list[np.ndarray]:
+    """Where ONNX reads, for each output row and for each output column."""
+    size, output = context.shape(node.inputs[0])[2:], context.shape(node.outputs[0])[2:]
+    scales = context.constant(context.input(node, 2))
+    factors = [o / n for o, n in zip(output, size, strict=True)]
+    if scales is not None and scales.size:
+        axes = [axis % 4 for axis in context.attribute(node, "axes", range(4))]
+        factors = [float(scales[axes.index(i + 2)]) if i + 2 in axes else 1.0 for i in range(2)]
+    return [_onnx_sources(node, n, o, f, coordinates) for n, o, f in zip(size, output, factors, strict=True)]
+
+
+def is_doubling(context: Lowering, node: ir.Node) -> bool:
+    """Whether a Resize repeats every row and every column once."""
+    before, after = context.shape(node.inputs[0]), context.shape(node.outputs[0])
+    if context.attribute(node, "mode", "nearest") != "nearest" or len(before) != 4:
+        return False
+    if after != (*before[:2], 2 * before[2], 2 * before[3]):
+        return False
+    coordinates, rounding = _modes(context, node)
+    read = [_round(node, c, rounding) for c in _wanted_sources(context, node, coordinates)]
+    return all(
+        np.array_equal(np.clip(r, 0, n - 1), np.arange(2 * n) // 2) for r, n in zip(read, before[2:], strict=True)
+    )
+
+
+def _modes(context: Lowering, node: ir.Node) -> tuple[str, str]:
+    coordinates = context.attribute(node, "coordinate_transformation_mode", "half_pixel")
+    return coordinates, context.attribute(node, "nearest_mode", "round_prefer_floor")
 
 
 def _onnx_sources(node: ir.Node, size: int, output: int, scale: float, mode: str) -> np.ndarray:
