@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from math import prod
 from pathlib import Path
@@ -31,7 +32,7 @@ def census(path: Path | str) -> dict[str, Any]:
     """The dtype census of an ``.mlpackage``.
 
     Returns ``operators`` (count by name), ``macs`` (multiply-accumulates in all), ``macs_share`` (share by
-    ``"activations x weights"``, the dtypes that they are stored in, such as ``{"fp16 x fp16": 1.0}``) and
+    ``"activations x weights"``, the dtypes that they are stored in, such as ``{"float16 x float16": 1.0}``) and
     ``weight_bytes`` (constant bytes by dtype). Activations count as 8 bit where the operator reads a dequantized value.
     """
     function = open_package(path).load_program()
@@ -40,7 +41,8 @@ def census(path: Path | str) -> dict[str, Any]:
     weights: Counter[str] = Counter()
     for op in function.operations:
         if op.op_type == "const":
-            weights[_dtype(op.outputs[0])] += _bytes(op.outputs[0])
+            if getattr(op.outputs[0], "shape", ()):  # scalars are parameters, not weights
+                weights[_dtype(op.outputs[0])] += _bytes(op.outputs[0])
             continue
         operators[op.op_type] += 1
         if op.op_type.startswith("constexpr_"):
@@ -79,14 +81,12 @@ def _stored(variable: Any) -> Any:
 
 
 def _dtype(variable: Any) -> str:
-    return variable.dtype.__name__ if hasattr(variable.dtype, "__name__") else str(variable.dtype)
+    from coremltools.converters.mil.mil import types
+
+    name = types.builtin_to_string(variable.dtype)
+    return {"fp16": "float16", "fp32": "float32"}.get(name, name)
 
 
 def _bytes(variable: Any) -> int:
-    from coremltools.converters.mil.mil import types
-
-    try:
-        bits = types.nbits(variable.dtype) if hasattr(types, "nbits") else variable.dtype.get_bitwidth()
-    except AttributeError:
-        bits = 8  # strings and booleans
-    return prod(getattr(variable, "shape", ()) or (1,)) * bits // 8
+    bits = re.search(r"\d+$", _dtype(variable))
+    return prod(variable.shape) * int(bits[0]) // 8 if bits else 0
