@@ -40,3 +40,19 @@ def test_group_norm_keeps_its_views():
     )
     apply(simplify, model)
     assert ops(model) == {"Reshape": 2, "InstanceNormalization": 1, "Mul": 1, "Add": 1}
+
+
+def test_norm_with_two_users_is_not_computed_twice():
+    body = "n = InstanceNormalization(x, g, o) m = Mul(n, k) y = Add(m, n)"
+    weights = {"g": normal(4), "o": normal(4), "k": normal(4, 1, 1)}
+    model = prepared("g (float[1,4,6,8] x) => (float[N,C,H,W] y)", body, weights)
+    apply(simplify, model)
+    assert ops(model) == {"InstanceNormalization": 1, "Mul": 1, "Add": 1}
+
+
+def test_lone_batch_norm_takes_what_follows():
+    body = "b = BatchNormalization(x, g, o, m, v) s = Mul(b, k) y = Sub(s, g1)"
+    weights = {"g": normal(4), "o": normal(4, seed=1), "m": normal(4, seed=2), "v": np.ones(4), "k": normal(4, 1, 1)}
+    model = prepared("g (float[1,4,6,8] x) => (float[N,C,H,W] y)", body, {**weights, "g1": normal(1)})
+    apply(simplify, model)
+    assert ops(model) == {"BatchNormalization": 1}
