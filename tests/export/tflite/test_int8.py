@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from export.tflite.int8 import INT8_RULES
 from tests.export.tflite.cases.table import ints, normal
@@ -99,6 +100,10 @@ def test_conv_weights_at_minus_128_are_rescaled():
     graph, y = convolution("Conv", (6, 8, 3, 3))
     graph.constants["w_q"][2, 1] = -128
     graph.check(y, SCALE["y"], ["CONV_2D"], steps=1)
+    content = compile_bytes(model_of(graph.nodes, graph.feeds, [y], graph.constants), precision="int8")
+    interpreter = Interpreter(model_content=content)
+    (filters,) = (d["index"] for d in interpreter.get_tensor_details() if list(d["shape"]) == [6, 3, 3, 8])
+    assert interpreter.get_tensor(filters).min() == -127
 
 
 def test_conv_bias_behind_dequantize():
