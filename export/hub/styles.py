@@ -25,6 +25,8 @@ def style_names(model: ir.Model, metadata: dict) -> tuple[str, ...]:
     value = _style_input(model)
     if value is None:
         return tuple(names) if len(names) == 1 else ()  # one name: it was baked in when the file was written
+    if not names:  # somebody else's network: its styles are counted, not named
+        return tuple(f"style_{index + 1}" for index in range(value.shape[-1]))
     if len(names) != value.shape[-1]:
         raise BrushportError(
             f"The model's input '{STYLE_INPUT}' takes {value.shape[-1]} weights, "
