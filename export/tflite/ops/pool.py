@@ -12,7 +12,11 @@ from export.tflite.ops.plane import plane_mean
 from export.tflite.ops.windows import Window, pad_nhwc, read_window
 from export.tflite.registry import lowering, unsupported
 
-LOWEST = float(np.finfo(np.float32).min)
+
+def lowest(dtype: np.dtype) -> np.ndarray:
+    """The smallest number of a type."""
+    limits = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else np.finfo(dtype)
+    return np.asarray(limits.min, dtype)
 
 
 def _window(context: Lowering, node: ir.Node, x: Tensor) -> Window:
@@ -42,10 +46,9 @@ def max_pool(context: Lowering, node: ir.Node) -> None:
     size = context.shape(node.outputs[0])[2:]
     padding = "SAME" if window.padded and window.is_same(x.shape[1:3]) else "VALID"
     if padding == "VALID" and window.padded:
-        if x.quantization is not None:
-            raise unsupported(node, "quantized pooling with these pads.")
         # After a ReLU nothing is below zero, and XNNPACK takes PAD but not PADV2.
-        x = pad_nhwc(context, x, window.before, window.after, 0.0 if _is_rectified(x) else LOWEST)
+        fill = None if _is_rectified(x) else lowest(x.dtype)
+        x = pad_nhwc(context, x, window.before, window.after, fill)
     context.bind(node.outputs[0], emit_pool(context, "MAX_POOL_2D", x, window, padding, size), NHWC)
 
 

@@ -72,14 +72,15 @@ def read_window(context: Lowering, node: ir.Node, kernel: Pair, size: Pair, outp
     return Window(window.kernel, strides, dilations, window.before, after)
 
 
-def pad_nhwc(context: Lowering, x: Tensor, before: Pair, after: Pair, value: float = 0.0) -> Tensor:
-    """``x`` (NHWC) with rows and columns of ``value`` around it; a quantized tensor is padded with its real zero."""
+def pad_nhwc(context: Lowering, x: Tensor, before: Pair, after: Pair, fill: np.ndarray | None = None) -> Tensor:
+    """``x`` (NHWC) with rows and columns around it: of zeros (the real zero, if ``x`` is quantized) or of ``fill``."""
     if not any(before) and not any(after):
         return x
     (top, left), (bottom, right) = before, after
     n, h, w, c = x.shape
     pads = context.builder.constant(np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32))
     shape = (n, h + top + bottom, w + left + right, c)
-    if value == 0.0:
+    if fill is None:
         return context.builder.emit("PAD", [x, pads], shape, like=x)
-    return context.builder.emit("PADV2", [x, pads, context.builder.constant(np.asarray(value, x.dtype))], shape, like=x)
+    value = context.builder.constant(fill, quantization=x.quantization)
+    return context.builder.emit("PADV2", [x, pads, value], shape, like=x)

@@ -244,6 +244,24 @@ def test_linear_resize_with_a_float_reader_is_not_rounded():
     graph.check(y, SCALE["x"], ["RESIZE_BILINEAR"], steps=1e-2)
 
 
+@pytest.mark.parametrize("offset", [0, -3])
+def test_max_pool_padding_never_wins(offset):
+    graph = Graph()
+    f = graph.op(
+        "MaxPool", [graph.input("x", PICTURE + offset, 0.05, 70)], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4
+    )
+    graph.check(graph.qdq("y", 0.05, 70, f), 0.05, ["PADV2", "MAX_POOL_2D"], steps=0)
+
+
+@pytest.mark.parametrize("attributes", [{"pads": [1] * 4}, {"ceil_mode": 1}, {"auto_pad": "SAME_UPPER"}])
+def test_average_pool_with_edges_runs_in_float(attributes):
+    graph = Graph()
+    f = graph.op(
+        "AveragePool", [graph.input("x", PICTURE, 0.05, 70)], kernel_shape=[3, 3], strides=[2, 2], **attributes
+    )
+    graph.check(graph.qdq("y", 0.05, 70, f), 0.05)
+
+
 def test_concat_requantizes_inputs_that_differ():
     graph = Graph()
     parts = [graph.input("x", PICTURE, SCALE["x"], 3), graph.input("x2", normal(1, 4, 9, 10), SCALE["x2"], -5)]

@@ -1,0 +1,75 @@
+"""Convolutions and matrix products on int8 tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from export.tflite.int8.surroundings import filters_and_bias, following, int8_input, int8_rule, int8_weights
+from export.tflite.lowering import NHWC, Lowering, plain
+from export.tflite.ops import conv, conv_transpose
+
+
+@int8_rule("Conv")
+def int8_conv(context: Lowering, node: ir.Node) -> bool:
+    """CONV_2D or DEPTHWISE_CONV_2D with per-channel weights."""
+    x, after = int8_input(context, node.inputs[0]), following(context, node)
+    weights = int8_weights(context, node.inputs[1], axis=0)
+    if x is None or after is None or weights is None or len(node.inputs[0].shape) != 4:
+        return False
+    laid, axis = conv.filter_layout(node, context, weights.array)
+    operands = filters_and_bias(context, node, x.tensor, weights, laid, axis)
+    if operands is None:
+        return False
+    with context.keeping_quantized():
+        picture = context.nhwc(node)
+        y = conv.emit_conv(context, node, picture, *operands, dtype=np.int8, quantization=after.quantization)
+    y.producer.options["fusedActivationFunction"] = after.activation
+    return after.bind(context, y, NHWC)
+
+
+@int8_rule("ConvTranspose")
+def int8_conv_transpose(context: Lowering, node: ir.Node) -> bool:
+    """TRANSPOSE_CONV with per-channel weights."""
+    x, after = int8_input(context, node.inputs[0]), following(context, node, activations=False)
+    weights = int8_weights(context, node.inputs[1], axis=1)
+    if x is None or after is None or weights is None or context.attribute(node, "group", 1) != 1:
+        return False
+    laid = conv_transpose.transposed_filters(context, node, weights.array)
+    operands = filters_and_bias(context, node, x.tensor, weights, laid, 0)
+    if operands is None:
+        return False
+    with context.keeping_quantized():
+        picture = context.nhwc(node)
+        y = conv_transpose.emit_conv_transpose(
+            context, node, picture, *operands, dtype=np.int8, quantization=after.quantization
+        )
+    return after.bind(context, y, NHWC)
+
+
+@int8_rule("Gemm", "MatMul")
+def int8_fully_connected(context: Lowering, node: ir.Node) -> bool:
+    """FULLY_CONNECTED for constant matrices."""
+    attribute = context.attribute
+    if attribute(node, "transA", 0) or attribute(node, "alpha", 1.0) != 1 or attribute(node, "beta", 1.0) != 1:
+        return False
+    flip = attribute(node, "transB", 0)
+    x, after = int8_input(context, node.inputs[0]), following(context, node)
+    if x is None or after is None or len(node.inputs[1].shape) != 2 or len(node.inputs[0].shape) < 2:
+        return False
+    weights = int8_weights(context, node.inputs[1], axis=0 if flip else 1)
+    bias = context.input(node, 2)
+    if weights is None or (bias is not None and np.prod(context.shape(bias)) != weights.scale.size):
+        return False
+    laid = np.ascontiguousarray(weights.array if flip else weights.array.T)
+    operands = filters_and_bias(context, node, x.tensor, weights, laid, 0)
+    if operands is None:
+        return False
+    with context.keeping_quantized():
+        rows = context.plain(node.inputs[0])
+    shape = (*rows.shape[:-1], laid.shape[0])
+    y = context.builder.emit(
+        "FULLY_CONNECTED", [rows, *operands], shape, dtype=np.int8, quantization=after.quantization,
+        keepNumDims=rows.rank > 2, fusedActivationFunction=after.activation,
+    )  # fmt: skip
+    return after.bind(context, y, plain(y.rank))
