@@ -71,9 +71,13 @@ def _escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> BrushportError:
-    """The error for a name that is not known, with the nearest right one: ``No style 'wavw'; did you mean 'wave'?``."""
+def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> BrushportError:
+    """The error for a name that is not known, with the nearest right one: ``No style 'wavw'; did you mean 'wave'?``.
+
+    ``otherwise`` says what may be given instead of a name.
+    """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return BrushportError(f"There is no {kind} '{name}'; {hint}Known: {', '.join(known) or 'none'}.")
+    instead = f"; or give {otherwise}" if otherwise else ""
+    return BrushportError(f"There is no {kind} '{name}'; {hint}Known: {', '.join(known) or 'none'}{instead}.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
+from validate.command import unknown
 from validate.errors import BrushportError
 
 ZOO_FOLDER = Path(__file__).resolve().parent.parent / "zoo"
@@ -50,7 +49,7 @@ def find_model(source: str | Path) -> tuple[Path, str]:
         raise BrushportError(f"{text} is neither a file nor a folder; give an ONNX file.")
     if path.suffix or len(path.parts) > 1:
         raise BrushportError(f"There is no file {text}; give an ONNX file, a training run or {_zoo_list()}.")
-    raise BrushportError(unknown("model", text, zoo_names(), "an ONNX file or a training run's folder"))
+    raise unknown("model", short(text), zoo_names(), "an ONNX file or a training run's folder")
 
 
 def read_model(path: Path) -> ir.Model:
@@ -81,15 +80,6 @@ def read_model(path: Path) -> ir.Model:
         return ir.external_data.load_to_model(model)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise BrushportError(f"{path} cannot be read as a model: {short(error)}") from error
-
-
-def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """One sentence about a mistyped ``name``: the nearest right one, and all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    guess = f"did you mean '{close[0]}'? " if close else ""
-    choices = f"There are {', '.join(known)}" if known else f"There are no {kind}s by name yet"
-    return f"Unknown {kind} '{short(name)}': {guess}{choices}{f'; or give {otherwise}' if otherwise else ''}."
 
 
 def short(error: object) -> str:

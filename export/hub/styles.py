@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from export.hub.passes.rewrite import new_constant
-from export.hub.source import unknown
+from validate.command import unknown
 from validate.errors import BrushportError
 
 STYLE_INPUT = "style"
@@ -52,7 +52,7 @@ def select_styles(model: ir.Model, known: tuple[str, ...], wanted: Sequence[str]
     lower = {name.lower(): name for name in known}
     for name in wanted:
         if name.lower() not in lower:
-            raise BrushportError(unknown("style", name, known))
+            raise unknown("style", name, known)
     chosen = tuple(lower[name.lower()] for name in wanted)
     if len(set(chosen)) != len(chosen):
         raise BrushportError(f"A style is named twice: {', '.join(chosen)}.")
