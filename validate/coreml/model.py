@@ -19,6 +19,9 @@ from validate.errors import BrushportError
 
 ENGINES = ("auto", "onnxruntime", "apple")
 
+KEPT_SESSIONS = 4
+"""How many input sizes of a flexible model stay compiled."""
+
 
 class CoreMLModel:
     """A saved ``.mlpackage`` that can be run, with the interface of ``coremltools.models.MLModel``.
@@ -128,6 +131,8 @@ class CoreMLModel:
     def _session(self, shapes: dict[str, tuple[int, ...]]) -> Session:
         key = tuple(sorted(shapes.items()))
         if key not in self._sessions:
+            while len(self._sessions) >= KEPT_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
             self._sessions[key] = Session(self._translate(shapes), self._threads, self.path.name)
         return self._sessions[key]
 
