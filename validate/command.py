@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import errno
 import functools
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -53,7 +55,8 @@ def reporting_errors(command: Callable[P, T]) -> Callable[P, T]:
 
 def _sentence_of(error: OSError) -> str | None:
     place = f" at '{error.filename}'" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    copying_failed = isinstance(error, shutil.Error) and os.strerror(errno.ENOSPC) in str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or copying_failed:
         return f"The disk is full{place}; free some space or choose another folder."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Writing or reading is not permitted{place}; choose another folder or mend its permissions."

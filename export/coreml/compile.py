@@ -6,6 +6,7 @@ The lowerings write a float32 MIL program; coremltools' passes turn it to fp16, 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +82,14 @@ def compile_coreml(
             )
         except ValueError as error:
             raise UnsupportedError(f"Core ML: coremltools rejects the model {hub.name!r}: {error}") from error
+        except RuntimeError as error:
+            if "FileWriter" not in str(error):
+                raise
+            place = tempfile.gettempdir()  # coremltools keeps the weights there until they are saved
+            raise BrushportError(
+                f"coremltools could not write to its temporary folder '{place}'; free some space there, "
+                "or name another one in the environment variable TMPDIR."
+            ) from error
     _describe(mlmodel, hub, io, dict(metadata or {}))
     mlmodel.save(str(path))
 

@@ -1,4 +1,5 @@
 import errno
+import shutil
 
 import pytest
 
@@ -23,6 +24,7 @@ def raiser(error):
         (raiser(BrushportError("The file 'x [1].onnx' is empty.")), 2, "The file 'x [1].onnx' is empty."),
         (raiser(QualityError("SSIM 0.5")), 1, "SSIM 0.5"),
         (raiser(KeyboardInterrupt()), 2, "Stopped"),
+        (raiser(shutil.Error([("a", "b", "[Errno 28] No space left on device: 'a' -> 'b'")])), 2, "disk is full"),
         (disk_full, 2, "disk is full at '/somewhere/model.bin'"),
         (raiser(PermissionError(errno.EACCES, "denied", "/root/x")), 2, "not permitted at '/root/x'"),
     ],
