@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from export.hub import Hub
+from export.hub.source import ZOO_FOLDER
 from export.targets import Target
 from validate.compare import Comparison
 from validate.ports import PORTS_KEY, Port, ports_to_json
@@ -35,12 +36,13 @@ def static_facts(hub: Hub, hub_bytes: bytes, target: Target, precision: str, io:
         "name": hub.name,
         "target": target.name,
         "precision": precision,
-        "source": {"file": source.name, "sha256": sha256(source) if source.is_file() else None},
+        "source": {"file": source.name, "sha256": sha256(source)},
         "hub": {"file": hub_file_name(hub), "sha256": hashlib.sha256(hub_bytes).hexdigest()},
         "tools": {"brushport": version("brushport"), **{tool: version(tool) for tool in TOOLS}},
         "inputs": [describe(port, target, io) for port in hub.inputs],
         "outputs": [describe(port, target, io) for port in hub.outputs],
         "styles": list(hub.styles),
+        "card": card_of(source),
         "notes": list(hub.notes),
     }
 
@@ -64,8 +66,25 @@ def describe(port: Port, target: Target, io: str) -> dict:
 
 
 def embedded(hub: Hub, facts: dict) -> dict[str, str]:
-    """The metadata that the artifact itself carries: its ports in hub terms, and the static facts."""
-    return {PORTS_KEY: ports_to_json(hub.inputs, hub.outputs), MANIFEST_KEY: json.dumps(facts)}
+    """The metadata that the artifact itself carries: its ports in hub terms, the static facts, what Xcode shows."""
+    card = facts["card"] or {}
+    paints = f", paints in {len(hub.styles)} styles ({', '.join(hub.styles)})" if hub.styles else ""
+    return {
+        PORTS_KEY: ports_to_json(hub.inputs, hub.outputs),
+        MANIFEST_KEY: json.dumps(facts),
+        "description": card.get("description", f"{hub.name}{paints}."),
+        "author": card.get("author", ""),
+        "license": card.get("license", ""),
+        "version": f"{hub.name} {facts['source']['sha256'][:12]}, by Brushport {facts['tools']['brushport']}",
+    }
+
+
+def card_of(source: Path) -> dict | None:
+    """The card of a network of the zoo (artists, data, licenses), None for any other model."""
+    card = source.with_suffix(".json")
+    if source.parent != ZOO_FOLDER or not card.is_file():
+        return None
+    return json.loads(card.read_text(encoding="utf-8"))
 
 
 def measured_facts(artifact: Path, comparison: Comparison | None, floor: float, target: Target) -> dict:
@@ -115,9 +134,9 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def version(package: str) -> str | None:
-    """The installed version of ``package``, or None."""
+def version(package: str) -> str:
+    """The installed version of ``package``; ``"uninstalled"`` when it runs from a checkout."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return None
+        return "uninstalled"
