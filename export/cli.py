@@ -9,17 +9,27 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from export.targets import find_precision, find_target, table_lines
+from export.targets import find_precision, find_target
+from export.targets import table as target_table
 from validate.command import console, reporting_errors
 from validate.errors import BrushportError
 
-EPILOG = "\n\n".join(["Targets and precisions:", *table_lines()])
+
+class WithTargets(typer.core.TyperCommand):
+    """A command whose help ends with the table of targets × precisions."""
+
+    def format_help(self, ctx, formatter) -> None:
+        """Print the usual help, then the table."""
+        super().format_help(ctx, formatter)
+        console.print(target_table())
+
+
 app = typer.Typer(
     add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode="rich"
 )
 
 
-@app.command(epilog=EPILOG)
+@app.command(cls=WithTargets)
 @reporting_errors
 def export(
     model: Annotated[

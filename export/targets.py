@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from export.hub import Hub
+from rich.table import Table
+
 from validate.command import unknown
+
+if TYPE_CHECKING:
+    from export.hub import Hub
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,10 @@ def find_precision(target: Target, name: str | None) -> str:
     return name
 
 
-def table_lines() -> list[str]:
-    """The table of targets × precisions, a line each, for ``--help`` and the README."""
-    lines = []
+def table() -> Table:
+    """Targets × precisions and what each needs, for ``--help``."""
+    made = Table("target", "precision", "needs", title="Targets and precisions", title_justify="left", box=None)
     for target in TARGETS.values():
         for precision, needs in target.precisions.items():
-            default = " (default)" if precision == target.default else ""
-            lines.append(f"{target.name:<7} {precision}{default}: {needs}")
-    return lines
+            made.add_row(target.name, f"{precision}{' (default)' if precision == target.default else ''}", needs)
+    return made
