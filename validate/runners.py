@@ -110,17 +110,22 @@ class TfliteRunner(Runner):
         super().__init__(*(ports or embedded_ports(tflite_metadata(path), path)), before)
         self._feeds = by_port(self.inputs, self.interpreter.get_input_details(), path)
         self._results = by_port(self.outputs, self.interpreter.get_output_details(), path)
-        self.eight_bit = frozenset(name for name, detail in self._results.items() if detail["dtype"] == np.uint8)
+        self.eight_bit = frozenset(
+            port.name for port in self.outputs if port.is_image and self._results[port.name]["dtype"] == np.uint8
+        )
 
     def _run(self, feed: Tensors) -> Tensors:
-        for name, value in feed.items():
-            detail = self._feeds[name]
-            self.interpreter.set_tensor(detail["index"], quantize(to_layout(value, detail["shape"]), detail))
+        for port in self.inputs:
+            detail, value = self._feeds[port.name], feed[port.name]
+            as_pixels = port.is_image and detail["dtype"] == np.uint8
+            value = to_pixels(value, port) if as_pixels else quantize(value, detail)
+            self.interpreter.set_tensor(detail["index"], to_layout(value, detail["shape"]))
         self._timed(self.interpreter.invoke)
         outputs = {}
         for port in self.outputs:
             detail = self._results[port.name]
-            value = dequantize(self.interpreter.get_tensor(detail["index"]), detail)
+            value = self.interpreter.get_tensor(detail["index"])
+            value = from_pixels(value, port) if port.name in self.eight_bit else dequantize(value, detail)
             outputs[port.name] = value.transpose(0, 3, 1, 2) if value.shape != port.shape else value
         return outputs
 
@@ -174,27 +179,38 @@ class CoreMLRunner(Runner):
         given = {}
         for name, value in feed.items():
             feature = self._feeds[name]
-            given[feature.name] = to_image(value, ports[name]) if feature.is_image else value
+            given[feature.name] = as_image(to_pixels(value, ports[name])) if feature.is_image else value
         result = self._timed(self.model.predict, given)
         outputs = {}
         for port in self.outputs:
-            value = np.asarray(result[self._results[port.name].name], np.float32)
-            outputs[port.name] = from_pixels(value, port) if port.name in self.eight_bit else value.reshape(port.shape)
+            value = result[self._results[port.name].name]
+            if port.name in self.eight_bit:
+                value = from_pixels(planes_of(value), port)
+            outputs[port.name] = np.asarray(value, np.float32).reshape(port.shape)
         return outputs
 
 
-def to_image(value: np.ndarray, port: Port) -> Image.Image:
-    """A (1, C, H, W) value in ``port``'s range as the 8-bit image that an app would hand over."""
+def as_image(pixels: np.ndarray) -> Image.Image:
+    """(1, C, H, W) pixels as an image: RGB of three channels, gray of one."""
+    return Image.fromarray(pixels[0].transpose(1, 2, 0) if pixels.shape[1] == 3 else pixels[0, 0])
+
+
+def planes_of(image: Image.Image) -> np.ndarray:
+    """An image's pixels as (C, H, W), without a fourth channel that some runtimes add."""
+    pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else pixels[..., :3].transpose(2, 0, 1)
+
+
+def to_pixels(value: np.ndarray, port: Port) -> np.ndarray:
+    """A picture's value in ``port``'s range as 8 bits, black 0 and white 255, of the same shape."""
     black, white = port.value_range
-    pixels = np.clip(np.round((value[0] - black) / (white - black) * 255), 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels.transpose(1, 2, 0) if port.color == "RGB" else pixels[0])
+    return np.clip(np.round((value - black) / (white - black) * 255), 0, 255).astype(np.uint8)
 
 
 def from_pixels(pixels: np.ndarray, port: Port) -> np.ndarray:
-    """H×W or H×W×C values 0 to 255 as (1, C, H, W) in ``port``'s range."""
+    """Values 0 to 255 as float32 in ``port``'s range, of the same shape."""
     black, white = port.value_range
-    planes = pixels[None] if pixels.ndim == 2 else pixels[..., : port.shape[1]].transpose(2, 0, 1)
-    return planes[None] / np.float32(255) * np.float32(white - black) + np.float32(black)
+    return pixels.astype(np.float32) / np.float32(255) * np.float32(white - black) + np.float32(black)
 
 
 def open_artifact(path: str | Path, ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None = None) -> Runner:

@@ -67,6 +67,21 @@ def test_a_baked_style_is_that_style_and_the_input_is_gone(painter, tmp_path, ta
     assert np.abs(expected - artifacts[1].run({"image": image})["painting"]).max() < 1e-4
 
 
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+@pytest.mark.parametrize(
+    ("op", "value_range", "expected"),
+    [("Tanh", None, [-1, 1]), ("Sigmoid", None, [0, 1]), ("Sigmoid", (0, 255), [0, 255])],
+)
+def test_every_value_range_is_drawn_right(tmp_path, target, op, value_range, expected):
+    model = save_painter(tmp_path / "painter.onnx", op=op, metadata=False)
+    options = {"size": (64, 64), "value_range": value_range, "styles": ["style_1"], "output": tmp_path}
+    pixels, floats = (export_model(model, target, precision="fp32", io=io, **options) for io in ("image", "tensor"))
+    assert floats.manifest["inputs"][0]["range"] == expected
+    assert pixels.manifest["inputs"][0]["range"] == [0, 255]
+    assert pixels.comparison.mean_psnr > 55 or pixels.comparison.mean_psnr == float("inf")
+    assert floats.comparison.mean_psnr > 80
+
+
 def test_a_wrong_picture_is_not_kept(painter, tmp_path, monkeypatch):
     target = known.TARGETS["tflite"]
 
