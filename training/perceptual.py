@@ -10,8 +10,9 @@ from torch import nn
 
 from training.weights import load_state, unusable, weights_by_name
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+# How torchvision's weights want RGB in [0, 1]: mean and deviation of (most of them, its VGG-16 without classifier).
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+FEATURES_ONLY = ((0.48235, 0.45882, 0.40784), (1 / 255,) * 3)
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,14 @@ class Perceptual(nn.Module):
 
 
 class _Normalize(nn.Module):
-    """RGB in [0, 1] to ImageNet's zero mean and unit deviation."""
+    """RGB in [0, 1] minus a mean, over a deviation, channel by channel."""
+
+    def __init__(self, mean: tuple[float, ...], deviation: tuple[float, ...]):
+        super().__init__()
+        self.mean, self.deviation = mean, deviation
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torchvision.transforms.functional.normalize(image, IMAGENET_MEAN, IMAGENET_STD)
+        return torchvision.transforms.functional.normalize(image, self.mean, self.deviation)
 
 
 class _ReflectConv(nn.Conv2d):
@@ -88,8 +93,11 @@ def _torchvision_vgg(state: dict[str, torch.Tensor], weights: str | Path) -> Per
     for layer in layers:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False
+    # The weights made for features alone say so by a classifier of NaN, and want another normalization.
+    classifier = state.get("classifier.6.bias")
+    scaling = FEATURES_ONLY if classifier is not None and classifier.isnan().any() else IMAGENET
     shifted = tuple(tap + 1 for tap in taps)
-    return Perceptual(nn.Sequential(_Normalize(), *layers), shifted, content + 1)
+    return Perceptual(nn.Sequential(_Normalize(*scaling), *layers), shifted, content + 1)
 
 
 def _normalized_vgg19(state: dict[str, torch.Tensor]) -> Perceptual:
