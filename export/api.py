@@ -72,7 +72,7 @@ def export_model(
     express, QualityError when the artifact is below the floor; nothing is kept then.
     """
     destination = find_target(target)
-    precision = find_precision(destination, precision)
+    asked = find_precision(destination, precision)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
     output = Path(output)
@@ -80,9 +80,10 @@ def export_model(
     hub = load_hub(model, size=size, styles=styles, value_range=value_range)
     shown = _photos(hub, photos) if verify else []
     hub_bytes = ir.to_proto(hub.model).SerializeToString()
+    precision = _settled(hub, asked if precision else None, destination)
     facts = static_facts(hub, hub_bytes, destination, precision, io)
     compiled = hub
-    if precision == "int8":
+    if precision == "int8" and not _is_quantized(hub):
         compiled, facts["int8"] = _quantized(hub, calibration, report)
     with replacing(output / f"{hub.name}-{precision}{destination.suffix}") as path:
         report("compiling")
@@ -109,6 +110,19 @@ def image_size(hub: Hub) -> tuple[int, int]:
         if port.is_image:
             return port.shape[2], port.shape[3]
     raise BrushportError(f"'{hub.name}' takes no picture (1×3×H×W or 1×1×H×W), so photos cannot verify it.")
+
+
+def _is_quantized(hub: Hub) -> bool:
+    return any(node.op_type == "QuantizeLinear" for node in hub.model.graph)
+
+
+def _settled(hub: Hub, asked: str | None, target: Target) -> str:
+    """The precision to write: the one asked for, else the target's own; a model that holds Q/DQ nodes is int8."""
+    if not _is_quantized(hub):
+        return asked or target.default
+    if asked not in (None, "int8"):
+        raise BrushportError(f"'{hub.name}' is quantized already (it holds Q/DQ nodes), so {asked} is not to be had.")
+    return "int8"
 
 
 def _photos(hub: Hub, folder: str | Path | None) -> list[np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from export.targets import find_precision, find_target
 from export.targets import table as target_table
-from validate.command import console, reporting_errors
+from validate.command import console, parse_range, parse_size, reporting_errors
 from validate.errors import BrushportError
 
 
@@ -57,7 +56,8 @@ def export(
     destination = find_target(target)
     if int8 and precision not in (None, "int8"):
         raise BrushportError(f"--int8 and --precision {precision} contradict each other; give one of them.")
-    precision = find_precision(destination, "int8" if int8 else precision)
+    precision = "int8" if int8 else precision
+    find_precision(destination, precision)
     options = {
         "precision": precision,
         "size": parse_size(size),
@@ -111,30 +111,6 @@ def show(results: list) -> None:
 
 def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """``512`` or ``480x640`` (height × width) as (height, width); raises BrushportError for anything else."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
-    if not found or not int(found[1]) or (found[2] and not int(found[2])):
-        raise BrushportError(f"--size {text} is no size; give N or HEIGHTxWIDTH, such as 512 or 480x640.")
-    return int(found[1]), int(found[2] or found[1])
-
-
-def parse_range(text: str | None) -> tuple[float, float] | None:
-    """``0..255`` as (0.0, 255.0); raises BrushportError for anything else."""
-    if text is None:
-        return None
-    low, dots, high = text.partition("..")
-    try:
-        values = float(low), float(high)
-    except ValueError:
-        values = (0.0, 0.0)
-    if not dots or values[0] >= values[1]:
-        raise BrushportError(f"--range {text} is no range; give BLACK..WHITE, such as 0..1, 0..255 or -1..1.")
-    return values
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ def measured_facts(artifact: Path, comparison: Comparison | None, floor: float, 
     if comparison is None:
         return facts
     facts["quality"] = {
-        "reference": "the hub, by ONNX Runtime, float32",
+        "reference": "the hub, by ONNX Runtime",
         "ssim": rounded(comparison.mean_ssim, 5),
         "ssim_worst": rounded(min(comparison.ssim), 5) if comparison.ssim else None,
         "psnr_db": rounded(comparison.mean_psnr, 2),

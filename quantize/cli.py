@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from validate.command import console, reporting_errors
+from validate.command import console, parse_range, reporting_errors
 from validate.errors import BrushportError
 
 HELD_OUT_PHOTOS = 3
@@ -108,20 +108,6 @@ def show(result, output: Path) -> None:
     console.print(
         f"Wrote {output} ({megabytes:.2f} MB). Next: python -m export {output} --target tflite", soft_wrap=True
     )
-
-
-def parse_range(text: str | None) -> tuple[float, float] | None:
-    """``0..255`` as (0.0, 255.0); raises BrushportError for anything else."""
-    if text is None:
-        return None
-    low, _, high = text.partition("..")
-    try:
-        values = float(low), float(high)
-    except ValueError:
-        values = (0.0, 0.0)
-    if not values[0] < values[1] < float("inf"):
-        raise BrushportError(f"--range {text} is no range; give BLACK..WHITE, such as 0..1, 0..255 or -1..1.")
-    return values
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import difflib
 import errno
 import functools
 import os
+import re
 import shutil
 import signal
 import sys
@@ -84,3 +85,27 @@ def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> 
     hint = f"did you mean '{near[0]}'? " if near else ""
     instead = f"; or give {otherwise}" if otherwise else ""
     return BrushportError(f"There is no {kind} '{name}'; {hint}Known: {', '.join(known) or 'none'}{instead}.")
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``512`` or ``480x640`` (height × width) as (height, width); raises BrushportError for anything else."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
+    if not found or not int(found[1]) or (found[2] and not int(found[2])):
+        raise BrushportError(f"--size {text} is no size; give N or HEIGHTxWIDTH, such as 512 or 480x640.")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def parse_range(text: str | None) -> tuple[float, float] | None:
+    """``0..255`` as (0.0, 255.0); raises BrushportError for anything else."""
+    if text is None:
+        return None
+    low, _, high = text.partition("..")
+    try:
+        values = float(low), float(high)
+    except ValueError:
+        values = (0.0, 0.0)
+    if not values[0] < values[1] < float("inf"):
+        raise BrushportError(f"--range {text} is no range; give BLACK..WHITE, such as 0..1, 0..255 or -1..1.")
+    return values

@@ -8,10 +8,12 @@ import pytest
 
 from export import export_model
 from export import targets as known
+from export.hub import load_hub
+from quantize import quantize_hub
 from tests.export.painter import save_painter
 from validate.compare import SSIM_FLOORS
 from validate.errors import BrushportError, QualityError
-from validate.photos import default_photos, photo_to_tensor
+from validate.photos import default_photos, photo_samples, photo_to_tensor
 from validate.runners import OnnxRunner, open_artifact
 
 EVERY = [(target.name, precision) for target in known.TARGETS.values() for precision in target.precisions]
@@ -133,3 +135,17 @@ def test_sides_may_differ(painter, tmp_path, side, target):
     shape = result.manifest["inputs"][0]["shape"]
     assert shape == ([1, 3, 48, 80] if target == "coreml" else [1, 48, 80, 3])
     assert result.comparison.mean_ssim > 0.99
+
+
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+def test_a_model_that_is_quantized_already_compiles_as_it_is(painter, tmp_path, target):
+    hub = load_hub(painter)
+    samples = photo_samples(default_photos(4, 64, use="calibration"), hub.inputs)
+    onnx_ir.save(quantize_hub(hub.model, samples, inputs=hub.inputs, outputs=hub.outputs).model, tmp_path / "qdq.onnx")
+    result = export_model(tmp_path / "qdq.onnx", target, output=tmp_path)
+    assert result.path.stem == "qdq-int8"
+    assert result.comparison.mean_psnr > 40
+    assert "int8" not in result.manifest  # nothing was quantized here
+    assert sum(share for key, share in result.manifest["census"]["macs_share"].items() if key.count("int8") == 2) > 0.5
+    with pytest.raises(BrushportError, match="quantized already"):
+        export_model(tmp_path / "qdq.onnx", target, precision="fp32", output=tmp_path)

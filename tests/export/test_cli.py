@@ -6,8 +6,9 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from export.cli import app, parse_range, parse_size
+from export.cli import app
 from tests.export.painter import save_painter
+from validate.command import parse_range, parse_size
 from validate.errors import BrushportError
 
 # Raises on any import of torch or TensorFlow that is not caught: coremltools must not even try.
