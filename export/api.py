@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,10 @@ from export.hub import Hub, load_hub
 from export.manifest import embedded, measured_facts, static_facts
 from export.targets import Target, find_precision, find_target
 from validate.command import unknown
-from validate.compare import SSIM_FLOORS, Comparison, compare, feeds_for
+from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison, compare, feeds_for
 from validate.errors import BrushportError, QualityError
 from validate.files import replacing
+from validate.manifest import write_entry
 from validate.photos import default_photos, iterate_default_photos, iterate_photos, load_photos, photo_samples
 from validate.runners import OnnxRunner, open_artifact
 
@@ -28,7 +29,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ExportResult:
-    """One artifact: where it and its manifest are, and how it compares to the hub (None if not verified)."""
+    """One artifact: where it and its manifest are, its entry there, how it compares to the hub (None: not verified)."""
 
     path: Path
     manifest_path: Path
@@ -40,6 +41,12 @@ class ExportResult:
         """Size of the artifact, in 10⁶ bytes."""
         return self.manifest["bytes"] / 1e6
 
+    @property
+    def share_in_8_bit(self) -> float:
+        """Share of the multiply-accumulates whose activations and weights are both 8 bits in the file."""
+        shares = self.manifest["census"]["macs_share"]
+        return sum(share for dtypes, share in shares.items() if dtypes in ("int8 x int8", "uint8 x int8"))
+
 
 def export_model(
     model: str | Path = "unet",
@@ -49,6 +56,7 @@ def export_model(
     size: tuple[int, int] | None = None,
     styles: Sequence[str] | None = None,
     value_range: tuple[float, float] | None = None,
+    output_range: tuple[float, float] | None = None,
     io: str = "image",
     calibration: str | Path | None = None,
     photos: str | Path | None = None,
@@ -61,11 +69,12 @@ def export_model(
 
     ``model`` is a zoo name, an ``.onnx`` file or a training run; ``target`` ``"coreml"`` or ``"tflite"``;
     ``precision`` one of the target's (its default for None); ``size`` (height, width) of the pictures; ``styles``
-    names to keep, one name bakes it in; ``value_range`` the tensor values of black and white, found out by default;
+    names to keep, one name bakes it in; ``value_range`` the tensor values of black and white, ``output_range`` those of
+    the output where they differ, both found out by default;
     ``io`` ``"image"`` (8-bit pictures in and out) or ``"tensor"`` (float32 in hub values); ``calibration`` and
     ``photos`` folders (bundled photos by default); ``floor`` the least mean SSIM (``SSIM_FLOORS`` by default).
-    Writes ``output/NAME-PRECISION`` with the target's ending, its manifest ``.json`` and the hub it was compared with,
-    ``NAME-HxW.onnx``; each appears whole or not at all.
+    Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
+    last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
     ``report`` is told each step's name as it begins.
 
     Raises BrushportError for input that cannot be used, UnsupportedError for a model that the target cannot
@@ -76,16 +85,20 @@ def export_model(
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
     output = Path(output)
+    if output.exists() and not output.is_dir():
+        raise BrushportError(f"--output '{output}' is a file; name a folder.")
     report("reading the model")
-    hub = load_hub(model, size=size, styles=styles, value_range=value_range)
+    hub = load_hub(model, size=size, styles=styles, value_range=value_range, output_range=output_range)
     shown = _photos(hub, photos) if verify else []
     hub_bytes = ir.to_proto(hub.model).SerializeToString()
     precision = _settled(hub, asked if precision else None, destination)
-    facts = static_facts(hub, hub_bytes, destination, precision, io)
+    digest = hashlib.sha256(hub_bytes).hexdigest()
+    facts = static_facts(hub, digest, destination, precision, io)
     compiled = hub
     if precision == "int8" and not _is_quantized(hub):
         compiled, facts["int8"] = _quantized(hub, calibration, report)
-    with replacing(output / f"{hub.name}-{precision}{destination.suffix}") as path:
+    final = output / f"{hub.name}-{precision}{destination.suffix}"
+    with replacing(final) as path:
         report("compiling")
         destination.compile(compiled, path, precision=precision, io=io, metadata=embedded(hub, facts))
         facts["census"] = _census(destination, path)
@@ -94,14 +107,11 @@ def export_model(
             report("comparing with the hub")
             comparison = _verify(hub, hub_bytes, path, shown)
             _require(comparison, precision, floor, path.name)
-        facts |= measured_facts(path, comparison, SSIM_FLOORS[precision] if floor is None else floor, destination)
-        final = output / path.name
-        manifest_path = final.with_suffix(".json")
-        with replacing(output / facts["hub"]["file"]) as hub_path:
-            hub_path.write_bytes(hub_bytes)
-        with replacing(manifest_path) as manifest:
-            manifest.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return ExportResult(final, manifest_path, facts, comparison)
+        facts |= measured_facts(path, comparison, floor, precision)
+    with replacing(output / facts["hub"]["file"]) as hub_path:
+        hub_path.write_bytes(hub_bytes)
+    # The manifest comes last: until then the old one's hash does not fit the new file, so nobody takes it for its own.
+    return ExportResult(final, write_entry(final, facts), facts, comparison)
 
 
 def image_size(hub: Hub) -> tuple[int, int]:
@@ -162,13 +172,14 @@ def _verify(hub: Hub, hub_bytes: bytes, path: Path, photos: list[np.ndarray]) ->
 def _require(comparison: Comparison, precision: str, floor: float | None, name: str) -> None:
     if comparison.passes(precision, floor):
         return
-    ssim = comparison.mean_ssim
-    got = f"SSIM {ssim:.4f}" if ssim is not None else f"PSNR {comparison.mean_psnr:.1f} dB"
     wanted = (
-        f" (at least {SSIM_FLOORS[precision] if floor is None else floor} is asked for)" if ssim is not None else ""
+        f"SSIM {SSIM_FLOORS[precision] if floor is None else floor} or, without SSIM, {PSNR_FLOORS[precision]:.0f} dB"
     )
+    got = f"PSNR {comparison.mean_psnr:.1f} dB"
+    if comparison.mean_ssim is not None:
+        got = f"SSIM {comparison.mean_ssim:.4f}, {got}"
     raise QualityError(
-        f"{name} does not paint what the hub paints: {got}, {comparison.mean_psnr:.1f} dB{wanted}; it was not kept. "
+        f"{name} does not paint what the hub paints: {got}, where {wanted} is asked for; it was not kept. "
         "Try another precision, or --no-verify to keep it all the same."
     )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from export.targets import find_precision, find_target
 from export.targets import table as target_table
-from validate.command import console, parse_range, parse_size, reporting_errors
+from validate.command import console, parse_range, parse_size, reporting_errors, start
 from validate.errors import BrushportError
 
 
@@ -43,6 +45,7 @@ def export(
     value_range: Annotated[
         str | None, typer.Option("--range", help="Values of black and white, such as 0..1, 0..255 or -1..1.")
     ] = None,
+    output_range: Annotated[str | None, typer.Option(help="The same for the output, where it differs.")] = None,
     io: Annotated[str, typer.Option(help="image: 8-bit pictures in and out; tensor: float32.")] = "image",
     calibration: Annotated[Path | None, typer.Option(help="Folder of photos to set int8 ranges by.")] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photos to verify with.")] = None,
@@ -61,8 +64,9 @@ def export(
     options = {
         "precision": precision,
         "size": parse_size(size),
-        "styles": styles.split(",") if styles else None,
+        "styles": None if styles is None else [name.strip() for name in styles.split(",")],
         "value_range": parse_range(value_range),
+        "output_range": parse_range(output_range),
         "io": io,
         "calibration": calibration,
         "photos": photos,
@@ -73,15 +77,17 @@ def export(
     from export.api import export_model  # the heavy imports, after the arguments are known to be good
     from export.hub import zoo_names
 
-    models = [model] if model else zoo_names()
+    models = zoo_names() if model is None else [model]
     results = []
     for name in models:
         with console.status("") as status:
-            results.append(
-                export_model(name, target, **options, report=lambda step, name=name: status.update(f"{name}: {step}"))
-            )
+
+            def report(step: str, name: str = name, status=status) -> None:
+                status.update(escape(f"{name}: {step}"))
+
+            results.append(export_model(name, target, **options, report=report))
         for note in results[-1].manifest["notes"]:
-            console.print(f"{name}: {note}", soft_wrap=True, highlight=False)
+            console.print(f"{name}: {note}", soft_wrap=True, highlight=False, markup=False)
     show(results)
 
 
@@ -90,23 +96,26 @@ def show(results: list) -> None:
     from export.api import relative
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("target", "precision", "file", "MB", "SSIM", "PSNR dB", "ms", "verdict"):
-        table.add_column(column, justify="right" if column in ("MB", "SSIM", "PSNR dB", "ms") else "left", no_wrap=True)
+    numbers = ("MB", "8-bit MACs", "SSIM", "PSNR dB", "ms")
+    for column in ("target", "precision", "file", *numbers, "verdict"):
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
     for result in results:
         facts, comparison = result.manifest, result.comparison
         quality = facts.get("quality", {})
         table.add_row(
             facts["target"],
             facts["precision"],
-            relative(result.path),
+            escape(relative(result.path)),
             f"{result.megabytes:.2f}",
+            f"{result.share_in_8_bit:.0%}",
             _number(quality.get("ssim"), 4),
             "equal" if comparison and comparison.mean_psnr == float("inf") else _number(quality.get("psnr_db"), 1),
             _number(facts.get("cost", {}).get("latency_ms"), 0),
             "[green]same picture[/]" if comparison else "[yellow]not verified[/]",
         )
     console.print(table, soft_wrap=True)
-    console.print(f"Next: python -m validate {relative(results[0].path)} --picture same.png", soft_wrap=True)
+    path = shlex.quote(relative(results[0].path))
+    console.print(f"Next: python -m validate {path} --picture same.png", soft_wrap=True, markup=False)
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -115,4 +124,4 @@ def _number(value: float | None, digits: int) -> str:
 
 def main() -> None:
     """Run the command."""
-    app(prog_name="python -m export")
+    start(app, "python -m export")

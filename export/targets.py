@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """One kind of artifact: its file ending, its precisions with what each needs, and its compiler."""
+    """One kind of artifact: its file ending, its precisions with what each needs, its compiler.
+
+    ``port_names`` gives the names of a hub's inputs and outputs in the file.
+    """
 
     name: str
     suffix: str
     default: str
     precisions: dict[str, str]
     compile: Callable[..., None]
+    port_names: Callable[[Hub], dict[str, str]]
     layout: str
     image_dtype: str
 
@@ -32,6 +36,18 @@ def _coreml(hub: Hub, path: Path, **options) -> None:
     from export.coreml import compile_coreml
 
     compile_coreml(hub, path, **options)
+
+
+def _coreml_names(hub: Hub) -> dict[str, str]:
+    from export.coreml import port_names
+
+    return port_names(hub)
+
+
+def _tflite_names(hub: Hub) -> dict[str, str]:
+    from export.tflite import port_names
+
+    return port_names(hub)
 
 
 def _tflite(hub: Hub, path: Path, **options) -> None:
@@ -51,6 +67,7 @@ TARGETS = {
             "int8": "iOS 17; 8-bit weights and activations",
         },
         _coreml,
+        _coreml_names,
         "NCHW",
         "image",
     ),
@@ -64,6 +81,7 @@ TARGETS = {
             "int8": "XNNPACK; convolutions in 8 bit, norms in float",
         },
         _tflite,
+        _tflite_names,
         "NHWC",
         "uint8",
     ),

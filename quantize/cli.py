@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from validate.command import console, parse_range, reporting_errors
+from validate.command import console, parse_range, reporting_errors, start
 from validate.errors import BrushportError
 
 HELD_OUT_PHOTOS = 3
@@ -38,8 +38,9 @@ def quantize(
 
     from quantize.ports import ports_of
     from quantize.quantizer import quantize_hub
-    from quantize.source import read_onnx, read_value_range
+    from quantize.source import read_onnx
     from validate.files import replacing
+    from validate.onnx_files import read_value_range
     from validate.photos import iterate_default_photos, iterate_photos, photo_samples
 
     output = output or Path(f"{model.stem}-int8.onnx")
@@ -51,10 +52,9 @@ def quantize(
     if stated is None:
         raise BrushportError(f"{model} does not say what values its pictures have; add --range 0..1, 0..255 or -1..1.")
     inputs, outputs = ports_of(graph, stated)
-    sizes = {port.shape[2:] for port in inputs if port.is_image}
-    if len(sizes) != 1:
-        raise BrushportError(f"{model} takes {len(sizes)} sizes of pictures; photos can calibrate exactly one.")
-    size = sizes.pop()
+    size = next((port.shape[2:] for port in inputs if port.is_image), None)
+    if size is None:
+        raise BrushportError(f"{model} takes no picture (1x3xHxW or 1x1xHxW), so photos cannot calibrate it.")
     if calibration is None:
         photos = iterate_default_photos(limit, size, use="calibration")
     else:
@@ -92,9 +92,9 @@ def show(result, output: Path) -> None:
         )
     console.print(table)
     for what, score in (("calibration", result.calibration_score), ("held-out", result.score)):
+        worst = "" if score.worst_ssim is None else f"{score.worst_ssim:.4f}, "
         console.print(
-            f"SSIM {score.ssim:.4f}, PSNR {score.psnr:.1f} dB against the float model on {score.photos} {what} photos "
-            f"(worst {score.worst_ssim:.4f}, {score.worst_psnr:.1f} dB)",
+            f"{score} against the float model on {score.photos} {what} photos (worst {worst}{score.worst_psnr:.1f} dB)",
             soft_wrap=True,
             highlight=False,
         )
@@ -112,4 +112,4 @@ def show(result, output: Path) -> None:
 
 def main() -> None:
     """Run the command."""
-    app(prog_name="python -m quantize")
+    start(app, "python -m quantize")

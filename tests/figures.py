@@ -43,7 +43,7 @@ def measure(model: str, target: str, precision: str, io: str, folder: Path) -> d
     manifests = list(output.glob("*.json")) if output.exists() else []
     if status or not manifests:
         return facts | {"error": complaint.strip().splitlines()[-1] if complaint.strip() else f"status {status}"}
-    return facts | {"manifest": json.loads(manifests[0].read_text())}
+    return facts | {"manifest": json.loads(manifests[0].read_text())["artifacts"][target]}
 
 
 def main(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from validate.command import console, reporting_errors, unknown
+from validate.command import console, reporting_errors, start, unknown
 from validate.errors import BrushportError
 
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,6 +16,7 @@ NETWORK_NAMES = ("unet", "mobilenetv3")  # known without importing torch, so tha
 @app.command()
 @reporting_errors
 def train(
+    context: typer.Context,
     style: Annotated[list[Path] | None, typer.Option("--style", help="A painting; repeat for more styles.")] = None,
     content: Annotated[Path | None, typer.Option(help="Folder of photos to learn on.")] = None,
     network: Annotated[str, typer.Option(help=f"One of {', '.join(NETWORK_NAMES)}.")] = "unet",
@@ -66,6 +67,7 @@ def train(
     paintings = [*(style or []), *(more or [])]
     if resume is not None:
         folder, config = resume, Config.load(resume)
+        extend(config, context)
     else:
         if not paintings:
             raise BrushportError("No painting was given; name at least one with --style PAINTING.")
@@ -113,6 +115,23 @@ def train(
     console.print(f"Wrote {path}. Look at {folder / 'samples.png'}; next: python -m export {folder} --target coreml")
 
 
+def extend(config, context: typer.Context) -> None:
+    """Take --steps and --minutes for a resumed run; refuse every other option, which its first start has settled."""
+    given = {
+        name: context.params[name]
+        for name in context.params
+        if name != "resume" and context.get_parameter_source(name).name == "COMMANDLINE"
+    }
+    for name in ("steps", "minutes"):
+        if name in given:
+            setattr(config, name, given.pop(name))
+    if given:
+        option = next(iter(given)).replace("_", "-")
+        raise BrushportError(
+            f"--{option} cannot be changed when a run is resumed, only --steps and --minutes; start a new run for that."
+        )
+
+
 def main() -> None:
     """Run the command."""
-    app(prog_name="python -m training")
+    start(app, "python -m training")

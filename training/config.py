@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from validate.errors import BrushportError
+from validate.files import replacing
 
 
 @dataclass
@@ -37,7 +38,8 @@ class Config:
 
     def save(self, folder: Path) -> None:
         """Write ``config.json`` into ``folder``."""
-        (folder / "config.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+        with replacing(folder / "config.json") as path:
+            path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Config":

@@ -38,7 +38,8 @@ def pick_device() -> torch.device:
 def bfloat16_pays(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 faster than float32."""
     if device.type == "cpu":
-        return torch.ops.mkldnn._is_mkldnn_bf16_supported() and "avx512_bf16" in torch.cpu.get_capabilities()
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older torch
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 

@@ -1,5 +1,9 @@
 """``python -m validate``."""
 
-from validate.cli import main
+from validate.interrupts import stop_quietly
+
+stop_quietly()
+
+from validate.cli import main  # noqa: E402 - slow to import, so Ctrl-C is seen to first
 
 main()

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from validate.command import console, reporting_errors
+from validate.command import console, reporting_errors, start
+from validate.errors import BrushportError
 
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -33,25 +35,30 @@ def validate(
     from validate.artifacts import find_artifacts, load_families
     from validate.report import table, write_json, write_picture
 
+    if picture and picture.suffix.lower() != ".png":
+        raise BrushportError(f"The picture is written as PNG; call it '{picture.with_suffix('.png')}'.")
+    for path in (picture, json_file):
+        if path and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise BrushportError(f"'{path}' cannot be written: it is a folder, or its folder is missing.")
     rows, lines = [], []
     with console.status("loading") as status:
         for family in load_families(find_artifacts(artifacts or [Path("artifacts")]), photos, limit):
             for row in family.rows(floor):
                 rows.append(row)
-                status.update(f"compared {row.path.name}")
+                status.update(f"compared {escape(row.path.name)}")
             if picture:
                 lines += family.lines()
     console.print(table(rows), soft_wrap=True)
     if picture:
         write_picture(lines, picture)
-        console.print(f"Wrote {picture}.")
+        console.print(f"Wrote {picture}.", markup=False)
     if json_file:
         write_json(rows, json_file)
-        console.print(f"Wrote {json_file}.")
+        console.print(f"Wrote {json_file}.", markup=False)
     if not all(row.passed for row in rows):
         raise typer.Exit(1)
 
 
 def main() -> None:
     """Run the command."""
-    app(prog_name="python -m validate")
+    start(app, "python -m validate")

@@ -8,7 +8,6 @@ import functools
 import os
 import re
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
@@ -16,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from rich.console import Console
 
 from validate.errors import BrushportError
+from validate.interrupts import SENTENCE, STATUS, stop_by_exception, stop_quietly
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +23,6 @@ T = TypeVar("T")
 # Beside a terminal (a pipe, a log) lines are as long as they are.
 console = Console() if sys.stdout.isatty() else Console(width=200)
 error_console = Console(stderr=True)
-BAD_INPUT = 2
 
 
 def reporting_errors(command: Callable[P, T]) -> Callable[P, T]:
@@ -34,14 +33,14 @@ def reporting_errors(command: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        stop_by_exception()
         try:
             return command(*args, **kwargs)
         except BrushportError as error:
             complain(str(error))
             sys.exit(error.exit_status)
         except KeyboardInterrupt:
-            complain("Stopped before the end; nothing half-written was left behind.")
+            complain(SENTENCE)
         except MemoryError:
             complain("There is not enough memory; give a smaller --size.")
         except OSError as error:
@@ -49,7 +48,7 @@ def reporting_errors(command: Callable[P, T]) -> Callable[P, T]:
             if sentence is None:
                 raise
             complain(sentence)
-        sys.exit(BAD_INPUT)
+        sys.exit(STATUS)
 
     return wrapped
 
@@ -63,7 +62,15 @@ def _sentence_of(error: OSError) -> str | None:
         return f"Writing or reading is not permitted{place}; choose another folder or mend its permissions."
     if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
         return f"A file stands where a folder is needed, or the other way round{place}; choose another path."
+    if error.filename and error.strerror:
+        return f"{error.strerror}{place}; choose another path."
     return None
+
+
+def start(app: Callable[..., object], name: str) -> None:
+    """Run the command line ``app``, which calls itself ``name``."""
+    stop_quietly()
+    app(prog_name=name)
 
 
 def complain(sentence: str) -> None:

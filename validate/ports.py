@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 # Under this name every artifact carries its ports, so that it can be checked without its manifest.
 PORTS_KEY = "brushport_ports"
+STYLE = "style"  # the input of N weights that selects or blends N styles
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from rich.markup import escape
 from rich.table import Table
 
 from validate.compare import Comparison
-from validate.errors import BrushportError
 from validate.files import replacing
 
 GAP, LABEL_HEIGHT, FONT_SIZE = 6, 26, 16
@@ -35,8 +35,8 @@ class Row:
             "file": str(self.path),
             "precision": self.precision,
             "ssim": result.mean_ssim,
-            "psnr_db": result.mean_psnr if np.isfinite(result.mean_psnr) else None,
-            "ssim_by_run": result.ssim,
+            "psnr_db": result.mean_psnr,
+            "outputs": {name: {"ssim": one.ssim, "psnr_db": one.psnr} for name, one in result.outputs.items()},
             "latency_ms": result.latency if self.native else None,
             "memory_mb": (result.memory or 0) / 2**20 if self.native else None,
             "passed": self.passed,
@@ -52,11 +52,8 @@ def table(rows: Sequence[Row]) -> Table:
     for row in rows:
         result = row.comparison
         made.add_row(
-            str(row.path),
-            *(
-                f"{value:.4f}" if value is not None else "–"
-                for value in (result.mean_ssim, min(result.ssim, default=None))
-            ),
+            escape(str(row.path)),
+            *(f"{value:.4f}" if value is not None else "–" for value in (result.mean_ssim, result.worst_ssim)),
             f"{result.mean_psnr:.1f}",
             f"{result.latency:.0f}" if row.native and result.latency else "–",
             f"{(result.memory or 0) / 2**20:.0f}" if row.native else "–",
@@ -65,16 +62,23 @@ def table(rows: Sequence[Row]) -> Table:
     return made
 
 
+def sayable(facts):
+    """``facts`` with None for every infinite number and NaN, which JSON cannot say."""
+    if isinstance(facts, dict):
+        return {key: sayable(value) for key, value in facts.items()}
+    if isinstance(facts, list):
+        return [sayable(value) for value in facts]
+    return None if isinstance(facts, float) and not np.isfinite(facts) else facts
+
+
 def write_json(rows: Sequence[Row], path: Path) -> None:
     """Write the rows' numbers to ``path``."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps([row.facts() for row in rows], indent=2) + "\n")
+        temporary.write_text(json.dumps(sayable([row.facts() for row in rows]), indent=2) + "\n")
 
 
 def write_picture(lines: Sequence[Sequence[tuple[str, np.ndarray]]], path: Path, side: int = 256) -> None:
     """Write a PNG of labeled pictures (H×W×C, [0, 1]), a line each, every picture ``side`` pixels high."""
-    if path.suffix.lower() != ".png":
-        raise BrushportError(f"The picture is written as PNG; call it {path.with_suffix('.png')} instead of {path}.")
     font = ImageFont.load_default(FONT_SIZE)
     strips = []
     for line in lines:

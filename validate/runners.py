@@ -53,7 +53,14 @@ class Runner(ABC):
 
     def _timed(self, call, *arguments):
         started = time.perf_counter()
-        result = call(*arguments)
+        try:
+            result = call(*arguments)
+        except (RuntimeError, ValueError) as error:
+            raise BrushportError(f"The model cannot be run: {first_line(error)}.") from error
+        except Exception as error:
+            if not type(error).__module__.startswith("onnxruntime"):  # its exceptions share no public base class
+                raise
+            raise BrushportError(f"ONNX Runtime cannot run the model: {first_line(error)}.") from error
         self.milliseconds.append(1000 * (time.perf_counter() - started))
         return result
 

@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import json
+import re
 
 import numpy as np
 import onnx_ir
@@ -13,6 +14,7 @@ from quantize import quantize_hub
 from tests.export.painter import save_painter
 from validate.compare import SSIM_FLOORS
 from validate.errors import BrushportError, QualityError
+from validate.files import sha256
 from validate.photos import default_photos, photo_samples, photo_to_tensor
 from validate.runners import OnnxRunner, open_artifact
 
@@ -27,8 +29,9 @@ def painter(tmp_path_factory):
 @pytest.mark.parametrize(("target", "precision"), EVERY)
 def test_every_target_and_precision_paints_the_same_and_says_so(painter, tmp_path, target, precision):
     result = export_model(painter, target, precision=precision, output=tmp_path)
+    assert result.manifest_path == tmp_path / f"painter-{precision}.json"
     assert result.path == tmp_path / f"painter-{precision}{known.TARGETS[target].suffix}"
-    facts = json.loads(result.manifest_path.read_text())
+    facts = json.loads(result.manifest_path.read_text())["artifacts"][target]
     assert facts["quality"]["ssim"] >= SSIM_FLOORS[precision]
     assert facts["styles"] == ["dawn", "dusk"]
     assert facts["source"]["sha256"] == hashlib.sha256(painter.read_bytes()).hexdigest()
@@ -41,8 +44,10 @@ def test_every_target_and_precision_paints_the_same_and_says_so(painter, tmp_pat
         assert in_8_bit > 0.5
     else:
         assert in_8_bit == 0
+    assert facts["sha256"] == sha256(result.path)
+    assert re.fullmatch(r"painter-64x64-[0-9a-f]{8}\.onnx", facts["hub"]["file"])
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [result.path.name, result.manifest_path.name, "painter-64x64.onnx"]
+        [result.path.name, f"painter-{precision}.json", facts["hub"]["file"]]
     )
 
 
@@ -50,7 +55,7 @@ def test_every_target_and_precision_paints_the_same_and_says_so(painter, tmp_pat
 def test_the_artifact_paints_the_style_that_is_asked_for(painter, tmp_path, target):
     result = export_model(painter, target, precision="fp32", io="tensor", output=tmp_path)
     artifact = open_artifact(result.path)  # knows its ports from its own metadata
-    hub = OnnxRunner(tmp_path / "painter-64x64.onnx", artifact.inputs, artifact.outputs)
+    hub = OnnxRunner(tmp_path / result.manifest["hub"]["file"], artifact.inputs, artifact.outputs)
     image = photo_to_tensor(default_photos(1, 64)[0], artifact.inputs[0])
     for style in ([1, 0], [0, 1], [0.3, 0.7]):
         feed = {"image": image, "style": np.array([style], np.float32)}

@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,8 @@ def test_help_shows_targets_and_precisions():
         (["no-such-model", "--target", "tflite"], "no-such-model"),
         (["no-such-file.onnx", "--target", "tflite"], "no-such-file.onnx"),
         (["PAINTER", "--target", "tflite", "--styles", "dask"], "dusk"),
+        (["PAINTER", "--target", "tflite", "--styles", ""], "no style"),
+        (["", "--target", "tflite"], "model"),
         (["PAINTER", "--target", "tflite", "--size", "50"], "8"),
         (["PAINTER", "--target", "tflite", "--photos", "nowhere"], "nowhere"),
     ],
@@ -90,7 +93,7 @@ def test_mistakes_are_answered_in_one_sentence(painter, tmp_path, arguments, wor
     arguments = [painter if argument == "PAINTER" else argument for argument in arguments]
     result = run(*arguments, "--output", tmp_path / "out")
     assert result.exit_code == 2
-    assert words in result.output
+    assert words.lower() in result.output.lower()
     assert "Traceback" not in result.output
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
@@ -123,6 +126,22 @@ def test_open_sizes_ask_for_size(tmp_path):
     assert result.exit_code == 2
     assert "--size" in result.output
     assert run(model, "--target", "tflite", "--size", "64", "--output", tmp_path / "out").exit_code == 0
+
+
+def test_brackets_in_names_are_no_markup(painter, tmp_path):
+    model = tmp_path / "net[b] [red].onnx"
+    shutil.copy(painter, model)
+    result = run(model, "--target", "tflite", "--output", tmp_path / "[out]")
+    assert result.exit_code == 0, result.output
+    assert "net[b] [red]-fp16.tflite" in result.output.replace("\n", "")
+
+
+def test_output_must_be_a_folder(painter, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    result = run(painter, "--target", "tflite", "--output", tmp_path / "file")
+    assert result.exit_code == 2
+    assert "name a folder" in result.output
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_a_picture_below_the_floor_ends_with_status_1(painter, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from training.config import Config
-from training.trainer import Trainer
+from training.trainer import Trainer, bfloat16_pays
 from validate.errors import BrushportError
 
 
@@ -96,6 +96,29 @@ def test_a_killed_run_resumes_on_the_same_curve(tmp_path, vgg_file, photos, pain
     for a, b in zip(whole, resumed, strict=True):
         assert a == pytest.approx(b, rel=1e-3)
     assert (folder / "model.onnx").exists()
+
+
+def test_a_resumed_run_takes_more_steps_and_nothing_else(tmp_path, vgg_file, photos, paintings):
+    settings = config(vgg_file, photos, paintings, steps=2, threads=1)
+    settings.save(tmp_path)
+    Trainer(settings, tmp_path).train()
+    done = subprocess.run(run("--resume", tmp_path, "--steps", 4), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(curve(tmp_path)) == 4
+    done = subprocess.run(run("--resume", tmp_path, "--seed", 4), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--seed cannot be changed" in done.stderr
+
+
+def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch):
+    device = torch.device("cpu")
+    for flags, expected in (
+        ({"avx512_bf16": True}, True),
+        ({"avx512_bf16": False, "avx512_f": True}, False),
+        ({}, False),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
+        assert bfloat16_pays(device) is expected
 
 
 def test_damaged_runs_are_named(tmp_path, vgg_file, photos, paintings):

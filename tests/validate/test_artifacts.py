@@ -10,6 +10,8 @@ from export import export_model
 from tests.export.painter import save_painter
 from validate.cli import app
 from validate.errors import BrushportError
+from validate.files import sha256
+from validate.manifest import TARGETS, manifest_path, write_entry
 from validate.runners import open_artifact
 
 
@@ -52,20 +54,55 @@ def test_another_networks_file_under_this_name_is_found_out(artifacts, tmp_path)
     other = export_model(
         save_painter(tmp_path / "other.onnx", op="Tanh"), "tflite", precision="fp32", output=tmp_path / "other"
     )
-    shutil.copy(other.path, artifacts / "painter-fp32.tflite")
+    mine = artifacts / "painter-fp32.tflite"
+    shutil.copy(other.path, mine)
     result = run(artifacts)
+    assert result.exit_code == 2
+    assert "not the file that its manifest" in result.output
+
+    write_entry(mine, read_manifest(artifacts)["artifacts"]["tflite"] | {"sha256": sha256(mine)})
+    result = run(artifacts)  # a manifest that claims the wrong file is its own: the picture tells
     assert result.exit_code == 1
     assert result.output.count("not the same picture") == 1
+
+
+def read_manifest(folder):
+    return json.loads((folder / "painter-fp32.json").read_text())
+
+
+def test_both_targets_of_one_precision_share_a_manifest_and_not_an_entry(tmp_path):
+    model = save_painter(tmp_path / "painter.onnx")
+    export_model(model, "coreml", precision="fp32", output=tmp_path)
+    export_model(model, "tflite", precision="fp32", size=(48, 80), styles=["dusk"], output=tmp_path)
+    entries = read_manifest(tmp_path)["artifacts"]
+    assert {target: entry["inputs"][0]["shape"] for target, entry in entries.items()} == {
+        "coreml": [1, 3, 64, 64],
+        "tflite": [1, 48, 80, 3],
+    }
+    result = run(tmp_path, "--picture", tmp_path / "all.png")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("same picture") == 2
+
+
+@pytest.mark.parametrize("hub", [{}, "x", {"file": 3, "sha256": "0"}])
+def test_a_manifest_with_holes_is_refused(artifacts, hub):
+    path = artifacts / "painter-fp32.json"
+    facts = json.loads(path.read_text())
+    facts["artifacts"]["tflite"]["hub"] = hub
+    path.write_text(json.dumps(facts))
+    result = run(artifacts)
+    assert result.exit_code == 2
+    assert "says nothing sound" in result.output
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (lambda folder: (folder / "painter-fp32.json").unlink(), "no manifest"),
-        (lambda folder: (folder / "painter-fp32.json").write_text("{}"), "damaged"),
-        (lambda folder: (folder / "painter-64x64.onnx").unlink(), "needs its hub"),
-        (lambda folder: (folder / "painter-64x64.onnx").write_bytes(b"other"), "is not the hub"),
-        (lambda folder: (folder / "painter-fp32.tflite").write_bytes(b"no model at all"), "LiteRT cannot load"),
+        (lambda folder: (folder / "painter-fp32.json").write_text("{}"), "says nothing sound"),
+        (lambda folder: hub_in(folder).unlink(), "needs its hub"),
+        (lambda folder: hub_in(folder).write_bytes(b"other"), "is not the hub"),
+        (lambda folder: cut(folder / "painter-fp32.tflite", b"no model at all"), "LiteRT cannot load"),
         (lambda folder: cut(folder / "painter-fp32.tflite"), "painter-fp32.tflite"),
         (lambda folder: cut(next((folder / "painter-fp16.mlpackage").rglob("weight.bin"))), "painter-fp16.mlpackage"),
     ],
@@ -78,8 +115,16 @@ def test_damage_is_named_in_one_sentence(artifacts, damage, words):
     assert "Traceback" not in result.output
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def hub_in(folder):
+    return next(folder.glob("painter-64x64-*.onnx"))
+
+
+def cut(path, instead=None):
+    """Halve a file and let its manifest believe it, so that the runtime has to notice."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if instead is None else instead)
+    artifact = next((parent for parent in path.parents if parent.suffix == ".mlpackage"), path)
+    entry = json.loads(manifest_path(artifact).read_text())["artifacts"][TARGETS[artifact.suffix]]
+    write_entry(artifact, entry | {"sha256": sha256(artifact)})
 
 
 def test_missing_things_are_named(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from validate.compare import Comparison, compare, feeds_for
+from validate.compare import Comparison, Likeness, compare, feeds_for
 from validate.errors import BrushportError
 from validate.photos import default_photos
 from validate.ports import Port, ports_from_json, ports_to_json
@@ -46,8 +46,17 @@ def test_a_wrong_picture_fails_its_floor():
 
 
 def test_mean_psnr_is_that_of_the_mean_error():
-    assert Comparison(psnr=[20.0, 20.0]).mean_psnr == pytest.approx(20)
-    assert Comparison(psnr=[20.0, float("inf")]).mean_psnr == pytest.approx(23.01, abs=0.01)
+    assert Likeness(psnr=[20.0, 20.0]).mean_psnr == pytest.approx(20)
+    assert Likeness(psnr=[20.0, float("inf")]).mean_psnr == pytest.approx(23.01, abs=0.01)
+
+
+def test_every_output_has_to_pass_not_their_mean():
+    good, bad, number = Likeness([1.0], [90.0]), Likeness([0.2], [10.0]), Likeness([], [4.5])
+    assert Comparison({"a": good}).passes("fp32")
+    assert not Comparison({"a": good, "b": bad}).passes("int8")
+    assert not Comparison({"a": good, "b": number}).passes("int8")
+    both = Comparison({"a": good, "b": bad, "c": number})
+    assert (both.mean_ssim, both.mean_psnr) == (0.2, pytest.approx(4.5))
 
 
 def test_a_missing_input_is_named():

@@ -1,4 +1,5 @@
 import socket
+import warnings
 
 import numpy as np
 import pytest
@@ -49,6 +50,25 @@ def test_load_photos_in_name_order_and_only_photos(tmp_path):
     loaded = photos.load_photos(tmp_path, 16)
     assert [int(p[0, 0, 0]) for p in loaded] == [200, 0, 100]
     assert len(photos.load_photos(tmp_path, 16, limit=2)) == 2
+
+
+def test_of_many_photos_those_at_even_distances(tmp_path):
+    for index in range(10):
+        write(tmp_path / f"{index}.png", color=(index, 0, 0))
+    taken = {limit: [int(p[0, 0, 0]) for p in photos.load_photos(tmp_path, 16, limit)] for limit in (1, 3, 4, 10, 99)}
+    assert taken == {1: [0], 3: [0, 3, 6], 4: [0, 2, 5, 7], 10: list(range(10)), 99: list(range(10))}
+
+
+def test_list_photos_of_the_folders_below_and_of_some_endings(tmp_path):
+    for name in ("b/c/2.png", "b/1.JPG", "3.tiff", "README", "b/README", ".cache/4.png", "b/.5.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    names = lambda **options: [  # noqa: E731
+        path.relative_to(tmp_path).as_posix() for path in photos.list_photos(tmp_path, **options)
+    ]
+    assert names() == ["3.tiff", "README"]
+    assert names(recursive=True) == ["3.tiff", "README", "b/1.JPG", "b/README", "b/c/2.png"]
+    assert names(recursive=True, endings=(".jpg", ".png")) == ["b/1.JPG", "b/c/2.png"]
 
 
 def test_iterate_photos_reads_when_asked_to(tmp_path):
@@ -116,7 +136,27 @@ def test_shrinking_does_not_alias():
 
 def test_sixteen_bit_gray_is_scaled_not_clipped(tmp_path):
     Image.fromarray(np.full((20, 20), 32768, np.uint16)).save(tmp_path / "deep.png")
-    assert (photos.read_photo(tmp_path / "deep.png", 16) == 127).all()
+    assert (photos.read_photo(tmp_path / "deep.png", 16) == 128).all()
+
+
+def test_float_gray_is_scaled_or_refused(tmp_path):
+    Image.fromarray(np.full((20, 20), 0.5, np.float32)).save(tmp_path / "float.tiff")
+    assert np.abs(photos.read_photo(tmp_path / "float.tiff", 16).astype(int) - 127.5).max() < 1
+    for value in (-0.5, 200.0, np.nan):
+        Image.fromarray(np.full((20, 20), value, np.float32)).save(tmp_path / "float.tiff")
+        with pytest.raises(BrushportError, match=r"float\.tiff cannot be read: its gray values .*, not from 0 to 1;"):
+            photos.read_photo(tmp_path / "float.tiff", 16)
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path):
+    palette = Image.new("RGB", (20, 20), (200, 30, 10)).quantize(4)
+    palette.save(tmp_path / "palette.png", transparency=bytes([128, 255, 255, 255]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        photo = photos.read_photo(tmp_path / "palette.png", 16)
+        photos.fit(Image.open(tmp_path / "palette.png"), 16)
+    assert np.abs(photo.astype(int) - (200, 30, 10)).max() <= 4
+    assert [str(warning.message) for warning in caught if warning.category is UserWarning] == []
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA"])
@@ -144,6 +184,41 @@ def test_photo_samples_go_through_the_styles():
     assert [s["style"].tolist() for s in samples] == [[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]]
     assert all(s["image"].shape == RGB.shape for s in samples)
     assert not np.array_equal(samples[0]["image"], samples[2]["image"])
+
+
+def test_photo_samples_give_numbers_to_other_ports():
+    ports = (RGB, Port("strength", ()), Port("noise", (1, 500)), Port("style", (4,)))
+    shown = photos.default_photos(2, (24, 32))
+    samples, again = (list(photos.photo_samples(shown, ports)) for _ in range(2))
+    assert [list(sample) for sample in samples] == [["image", "strength", "noise", "style"]] * 2
+    for sample, same in zip(samples, again, strict=True):
+        assert sample["strength"].shape == ()
+        assert sample["strength"] == 1.0
+        assert abs(sample["noise"].mean()) < 0.2
+        assert abs(sample["noise"].std() - 1) < 0.1
+        assert sample["style"].shape == (4,)
+        assert all(sample[name].dtype == np.float32 for name in sample)
+        assert all(np.array_equal(sample[name], same[name]) for name in sample)
+    assert not np.array_equal(samples[0]["noise"], samples[1]["noise"])
+
+
+def test_every_picture_port_gets_a_photo_of_its_own():
+    ports = (RGB, Port("painting", (1, 3, 16, 20), (0.0, 255.0)), Port("third", (1, 1, 24, 32), (0.0, 1.0)))
+    shown = photos.default_photos(3, (24, 32))
+    samples = list(photos.photo_samples(iter(shown), ports))
+    pictures = [[photos.tensor_to_picture(sample[port.name], port) * 255 for sample in samples] for port in ports]
+    expected = [shown[0][:, ::-1], shown[0], shown[1]]
+    for picture, photo in zip(pictures[1], expected, strict=True):
+        fitted = photos.fit(Image.fromarray(np.ascontiguousarray(photo)), (16, 20))
+        np.testing.assert_allclose(picture, fitted, atol=1e-3)
+    for index, photo in enumerate([shown[0][::-1], shown[1][::-1], shown[0]]):
+        np.testing.assert_allclose(pictures[2][index][..., 0], photo.astype(np.float32) @ photos.LUMA, atol=1e-3)
+
+
+def test_one_photo_again_and_again_is_still_two_pictures():
+    ports = (RGB, Port("painting", RGB.shape, (0.0, 1.0)))
+    for sample in photos.photo_samples(photos.default_photos(1, (24, 32)) * 2, ports):
+        np.testing.assert_array_equal(sample["painting"], sample["image"][..., ::-1])
 
 
 def test_picture_is_clipped_and_never_hides_what_is_not_finite():
