@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.hub.folding import clean_up, fold_constants
+from export.hub.input_range import find_input_range
 from export.hub.layout import channels_first
 from export.hub.model import Hub
 from export.hub.opset import refuse_subgraphs, standardize
+from export.hub.outputs import restore_outputs
 from export.hub.passes import simplify
-from export.hub.ports import read_metadata, read_ports, write_metadata
+from export.hub.ports import is_picture, read_metadata, read_ports, write_metadata, write_ranges
 from export.hub.precision import to_float32
+from export.hub.rebatch import batch_of, rebatch_model
 from export.hub.resize import resize_model
 from export.hub.shapes import (
     check_inputs,
@@ -35,6 +38,7 @@ def load_hub(
     size: tuple[int, int] | None = None,
     styles: Sequence[str] | None = None,
     value_range: tuple[float, float] | None = None,
+    output_range: tuple[float, float] | None = None,
     name: str | None = None,
 ) -> Hub:
     """Load a model and make it a hub: checked, of fixed shapes, simplified, its ports understood.
@@ -43,8 +47,9 @@ def load_hub(
     written there. ``size`` is (height, width) of the pictures; our own networks have a default. ``styles`` picks
     among a network's styles: one is baked in and the ``style`` input disappears, several keep the input, with one
     weight each in that order.
-    ``value_range`` says which tensor values are black and white; by default the model's own metadata say so,
-    or it is found out (and ``Hub.notes`` tells how). ``name`` is what artifacts are called.
+    ``value_range`` says which tensor values are black and white in the pictures that go in, ``output_range`` in those
+    that come out, by default the same; without both the model's own metadata say so, or each is found out (and
+    ``Hub.notes`` tells how). ``name`` is what artifacts are called.
 
     Raises :class:`~validate.errors.BrushportError`, one sentence, for everything that a user can put right.
     """
@@ -53,11 +58,14 @@ def load_hub(
     rounded = to_float32(model)
     check_inputs(model)
     turned = channels_first(model)
+    outputs = [value.name for value in model.graph.outputs]
     metadata = read_metadata(model)
     if size is None and "default_size" in metadata and has_open_size(model):
         size = (metadata["default_size"],) * 2
     if size is not None:
         size = check_size(size, metadata.get("size_multiple", 1))
+    if batch_of(model) > 1:
+        rebatch_model(model, size)
     if size is not None and has_other_size(model, size):
         fix_input_shapes(model, None)
         resize_model(model, size)
@@ -72,10 +80,13 @@ def load_hub(
     refuse_subgraphs(model)
     infer_shapes(model)
     require_static(model)
+    seen = find_input_range([value for value in model.graph.inputs if is_picture(value)])
     simplify(model)
     clean_up(model)
+    renamed = restore_outputs(model, outputs)
     infer_shapes(model)
     require_static(model)
-    ports = read_ports(model, value_range)
-    notes = (*([FLOAT32_NOTE] if rounded else []), *turned, *ports.notes)
+    ports = read_ports(model, value_range, output_range, seen)
+    write_ranges(model, ports)
+    notes = (*([FLOAT32_NOTE] if rounded else []), *turned, *renamed, *ports.notes)
     return Hub(model, name or stem, ports.inputs, ports.outputs, names, str(path), notes)

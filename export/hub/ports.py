@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
+from export.hub.input_range import BYTES, SIGNED, UNIT
 from export.hub.ranges import bounds
 from export.hub.shapes import is_image_shape
 from export.hub.source import short
@@ -15,17 +17,14 @@ from validate.errors import BrushportError
 from validate.ports import Port
 
 METADATA_KEY = "brushport"
-RANGES = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))
-BYTE_EXTENT = 4.0  # outputs beyond this for an input in 0..1 are in 0..255
-SIGNED_MINIMUM, SIGNED_MAXIMUM = (
-    -0.3,
-    1.1,
-)  # outputs that reach below the one and stay under the other are -1..1
+RANGE_KEYS = ("value_range", "output_range")  # of the metadata: pictures that go in, pictures that come out
+BYTE_EXTENT = 4.0  # outputs beyond this are in 0..255
+SIGNED_MINIMUM, SIGNED_MAXIMUM = -0.3, 1.1  # outputs that reach below the one and stay under the other are -1..1
 
 
 @dataclass
 class ModelPorts:
-    """The ports of a model, and one sentence about how the value range was found if it was not stated."""
+    """The ports of a model, and one sentence about how the value ranges were found if they were not stated."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -51,26 +50,59 @@ def write_metadata(model: ir.Model, metadata: dict) -> None:
     model.metadata_props[METADATA_KEY] = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
 
 
-def read_ports(model: ir.Model, value_range: tuple[float, float] | None) -> ModelPorts:
-    """Determine the ports: from ``value_range``, else the model's metadata, else from how it behaves."""
-    pictures = [v for v in (*model.graph.inputs, *model.graph.outputs) if _is_picture(v)]
-    note = ""
+def read_ports(
+    model: ir.Model,
+    value_range: tuple[float, float] | None = None,
+    output_range: tuple[float, float] | None = None,
+    seen: tuple[tuple[float, float], str] | None = None,
+) -> ModelPorts:
+    """Determine the ports.
+
+    ``value_range`` is what the pictures that go in have, ``output_range`` what those that come out have, by default
+    the same; what is not given comes from the model's metadata (keys of these names), or else from how it behaves.
+    ``seen`` is what :func:`~export.hub.input_range.find_input_range` told before the graph was simplified.
+    """
+    taken, given = ([v for v in values if is_picture(v)] for values in (model.graph.inputs, model.graph.outputs))
+    metadata = read_metadata(model)
+    stated = {key: metadata[key] for key in RANGE_KEYS if key in metadata}
     if value_range is not None:
-        found = check_range(value_range)
-    elif "value_range" in (metadata := read_metadata(model)):
-        found = check_range(metadata["value_range"])
-    elif pictures:
-        found, why = detect_range(model)
-        note = f"Input range taken as {found[0]:g}..{found[1]:g} because {why}; say --range to override."
-    else:
-        found = None
+        stated = dict.fromkeys(RANGE_KEYS, value_range)
+    if output_range is not None:
+        stated["output_range"] = output_range
+    elif "value_range" in stated:
+        stated.setdefault("output_range", stated["value_range"])
+    ranges = {key: check_range(stated[key]) for key in RANGE_KEYS if key in stated}
+    reasons = []
+    if given and "output_range" not in ranges:
+        ranges["output_range"], why = detect_output_range(model, ranges.get("value_range") or (seen and seen[0]))
+        reasons.append(_reason("output", ranges["output_range"], why))
+    if taken and "value_range" not in ranges:
+        if seen is not None:
+            ranges["value_range"], why = seen
+        elif given or "output_range" in ranges:
+            ranges["value_range"], why = ranges["output_range"], "nothing in it says otherwise than its output"
+        else:
+            ranges["value_range"], why = UNIT, "it gives no picture to judge by"
+        reasons.insert(0, _reason("input", ranges["value_range"], why))
+    note = " and ".join(reasons)
+    notes = (f"{note[0].upper()}{note[1:]}; say --range or --output-range to override.",) if note else ()
+    return ModelPorts(_ports(model.graph.inputs, ranges, 0), _ports(model.graph.outputs, ranges, 1), notes)
 
-    def port(value: ir.Value) -> Port:
-        return Port(value.name, tuple(value.shape), found if _is_picture(value) else None)
 
-    inputs = tuple(port(value) for value in model.graph.inputs)
-    outputs = tuple(port(value) for value in model.graph.outputs)
-    return ModelPorts(inputs, outputs, (note,) if note else ())
+def _ports(values: Sequence[ir.Value], ranges: dict[str, tuple[float, float]], side: int) -> tuple[Port, ...]:
+    return tuple(Port(v.name, tuple(v.shape), ranges[RANGE_KEYS[side]] if is_picture(v) else None) for v in values)
+
+
+def _reason(side: str, found: tuple[float, float], why: str) -> str:
+    return f"{side} range taken as {found[0]:g}..{found[1]:g} because {why}"
+
+
+def write_ranges(model: ir.Model, ports: ModelPorts) -> None:
+    """Store the pictures' ranges in the metadata: a simplified graph no longer shows how its input is normalized."""
+    sides = zip(RANGE_KEYS, (ports.inputs, ports.outputs), strict=True)
+    found = {key: list(port.value_range) for key, side in sides for port in side if port.is_image}
+    if found:
+        write_metadata(model, {**read_metadata(model), **found})
 
 
 def check_range(value_range: object) -> tuple[float, float]:
@@ -84,32 +116,31 @@ def check_range(value_range: object) -> tuple[float, float]:
     return low, high
 
 
-def detect_range(model: ir.Model) -> tuple[tuple[float, float], str]:
-    """Judge by the bounds of the output picture or, if it has none, run the model on a photo in 0..1.
+def detect_output_range(model: ir.Model, input_range: tuple[float, float] | None) -> tuple[tuple[float, float], str]:
+    """Judge by the bounds of the output pictures or, if they have none, run the model on a photo.
 
-    Returns the range and the reason. What the output's range is, the input's is taken to be.
+    The photo is in ``input_range`` if that is known, else in 0..1. Returns the range and the reason.
     """
-    pictures = [value for value in model.graph.outputs if _is_picture(value)]
-    if not pictures:
-        return RANGES[0], "it gives no picture to judge by"
+    pictures = [value for value in model.graph.outputs if is_picture(value)]
     limits = [bounds(value) for value in pictures]
     low, high = min(pair[0] for pair in limits), max(pair[1] for pair in limits)
     reason = f"its output is bounded to {low:g}..{high:g} by its last operators"
     if not (np.isfinite(low) and np.isfinite(high)):
-        outputs = run_on_photo(model)
+        fed = input_range or UNIT
+        outputs = run_on_photo(model, fed)
         low, high = min(float(np.min(o)) for o in outputs), max(float(np.max(o)) for o in outputs)
         if not (np.isfinite(low) and np.isfinite(high)):
-            return RANGES[0], "a photo in 0..1 makes it give values that are not finite"
-        reason = f"a photo in 0..1 comes out as {low:.2f}..{high:.2f}"
+            return UNIT, f"a photo in {fed[0]:g}..{fed[1]:g} makes it give values that are not finite"
+        reason = f"a photo in {fed[0]:g}..{fed[1]:g} comes out as {low:.2f}..{high:.2f}"
     if max(abs(low), abs(high)) > BYTE_EXTENT:
-        return RANGES[1], reason
+        return BYTES, reason
     if low < SIGNED_MINIMUM and high <= SIGNED_MAXIMUM:
-        return RANGES[2], reason
-    return RANGES[0], reason
+        return SIGNED, reason
+    return UNIT, reason
 
 
-def run_on_photo(model: ir.Model) -> list[np.ndarray]:
-    """Feed a photo in 0..1 to every picture input, equal weights to the others; returns the output pictures."""
+def run_on_photo(model: ir.Model, value_range: tuple[float, float] = UNIT) -> list[np.ndarray]:
+    """Feed a photo in ``value_range`` to every picture input and equal weights to the others; returns the pictures."""
     import onnxruntime
     from skimage import data, transform
 
@@ -122,17 +153,19 @@ def run_on_photo(model: ir.Model) -> list[np.ndarray]:
         feeds = {}
         for value in model.graph.inputs:
             shape = tuple(value.shape)
-            if _is_picture(value):
+            if is_picture(value):
                 photo = transform.resize(data.astronaut(), shape[2:], anti_aliasing=True).astype(np.float32)
                 photo = photo if shape[1] == 3 else photo.mean(axis=2, keepdims=True)
-                feeds[value.name] = np.ascontiguousarray(photo.transpose(2, 0, 1)[None])
+                photo = value_range[0] + (value_range[1] - value_range[0]) * photo
+                feeds[value.name] = np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)
             else:
                 feeds[value.name] = np.full(shape, 1 / max(shape[-1] if shape else 1, 1), np.float32)
-        pictures = [value.name for value in model.graph.outputs if _is_picture(value)]
+        pictures = [value.name for value in model.graph.outputs if is_picture(value)]
         return session.run(pictures, feeds)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         raise BrushportError(f"ONNX Runtime cannot run the model: {short(error)}.") from error
 
 
-def _is_picture(value: ir.Value) -> bool:
-    return is_image_shape(value.shape) and min(value.shape[2:]) > 1
+def is_picture(value: ir.Value) -> bool:
+    """Whether a value of static shape is one picture: 1×3×H×W or 1×1×H×W, and more than a line."""
+    return is_image_shape(value.shape) and value.shape[0] == 1 and min(value.shape[2:]) > 1
