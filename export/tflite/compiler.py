@@ -59,16 +59,28 @@ def lower(hub: Hub, io: str) -> GraphBuilder:
     builder = GraphBuilder()
     opset = hub.model.graph.opset_imports.get("", 0)
     context = Lowering(builder, opset)
-    ports = {port.name: port for port in (*hub.inputs, *hub.outputs)}
-    for value in hub.model.graph.inputs:
-        if value.const_value is None:
-            _lower_input(context, value, ports.get(value.name), io)
+    names = port_names(hub)
+    fed = [value for value in hub.model.graph.inputs if value.const_value is None]
+    for value, port in zip(fed, hub.inputs, strict=True):
+        _lower_input(context, value, port, names[port.name], io)
     for node in hub.model.graph:
         if node not in context.done:
             _lower_node(context, node)
-    for value in hub.model.graph.outputs:
-        _lower_output(context, value, ports.get(value.name), io)
+    for value, port in zip(hub.model.graph.outputs, hub.outputs, strict=True):
+        _lower_output(context, value, port, names[port.name], io)
     return builder
+
+
+def port_names(hub: Hub) -> dict[str, str]:
+    """What each input and output of ``hub`` is called in the file: the same, TFLite takes any name.
+
+    Raises :class:`UnsupportedError` if two of them have the same name.
+    """
+    names = [port.name for port in (*hub.inputs, *hub.outputs)]
+    for name in names:
+        if names.count(name) > 1:
+            raise UnsupportedError(f"TFLite: two inputs or outputs are both named '{name}'; rename one of them.")
+    return {name: name for name in names}
 
 
 def _lower_node(context: Lowering, node: ir.Node) -> None:
@@ -92,17 +104,17 @@ def _port_perm(value: ir.Value) -> Perm:
     return NHWC if len(value.shape) == 4 else plain(len(value.shape))
 
 
-def _lower_input(context: Lowering, value: ir.Value, port: Port | None, io: str) -> None:
+def _lower_input(context: Lowering, value: ir.Value, port: Port, name: str, io: str) -> None:
     builder, perm = context.builder, _port_perm(value)
     if not _is_static(value):
         raise UnsupportedError(f"The shape of input '{value.name}' is not fixed; give the picture size.")
     shape = tuple(context.shape(value)[axis] for axis in perm)
-    if io == "tensor" or port is None or not port.is_image:
+    if io == "tensor" or not port.is_image:
         dtype = np.float32 if value.dtype is None else value.dtype.numpy()
-        context.bind(value, builder.input(value.name, shape, dtype), perm)
+        context.bind(value, builder.input(name, shape, dtype), perm)
         return
     quantization, offset = _uint8_quantization(port)
-    pixels = builder.input(value.name, shape, np.uint8, quantization)
+    pixels = builder.input(name, shape, np.uint8, quantization)
     if not offset:
         context.bind_quantized(value, pixels, perm)
         return
@@ -110,10 +122,10 @@ def _lower_input(context: Lowering, value: ir.Value, port: Port | None, io: str)
     context.bind(value, builder.emit("ADD", [real, builder.constant(np.float32(offset))], shape), perm)
 
 
-def _lower_output(context: Lowering, value: ir.Value, port: Port | None, io: str) -> None:
+def _lower_output(context: Lowering, value: ir.Value, port: Port, name: str, io: str) -> None:
     builder, perm = context.builder, _port_perm(value)
-    if io == "tensor" or port is None or not port.is_image:
-        builder.output(context.get(value, perm), value.name)
+    if io == "tensor" or not port.is_image:
+        builder.output(context.get(value, perm), name)
         return
     quantization, offset = _uint8_quantization(port)
     placed = context.quantized(value)
@@ -124,7 +136,7 @@ def _lower_output(context: Lowering, value: ir.Value, port: Port | None, io: str
         if offset:
             tensor = builder.emit("SUB", [tensor, builder.constant(np.float32(offset))], tensor.shape)
     pixels = _quantize(builder, tensor, quantization)
-    builder.output(pixels, value.name)
+    builder.output(pixels, name)
 
 
 def _quantize(builder: GraphBuilder, tensor: Tensor, quantization: Quantization) -> Tensor:

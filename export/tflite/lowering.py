@@ -21,7 +21,6 @@ from export.tflite.registry import unsupported
 
 Perm = tuple[int, ...]
 NHWC: Perm = (0, 2, 3, 1)
-MAX_TRANSPOSE_RANK = 6  # TFLite's TRANSPOSE kernel
 
 
 def plain(rank: int) -> Perm:

@@ -68,6 +68,7 @@ def serialize(graph: GraphBuilder, metadata: dict[str, str], description: str = 
     """The bytes of the ``.tflite`` file."""
     graph.drop_unused()
     tensors = _tensors_in_order(graph)
+    _make_names_distinct(graph, tensors)
     index = {id(tensor): i for i, tensor in enumerate(tensors)}
     buffers = _Buffers()
     codes: dict[tuple[str, int], int] = {}
@@ -123,6 +124,20 @@ def _tensors_in_order(graph: GraphBuilder) -> list[Tensor]:
             if tensor is not None:
                 seen.setdefault(id(tensor), tensor)
     return list(seen.values())
+
+
+def _make_names_distinct(graph: GraphBuilder, tensors: list[Tensor]) -> None:
+    """Inputs and outputs keep their names; any other tensor of a name already taken gets a number behind it."""
+    ports = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
+    taken = {tensor.name for tensor in tensors if id(tensor) in ports}
+    for tensor in tensors:
+        if id(tensor) in ports:
+            continue
+        name, number = tensor.name, 1
+        while tensor.name in taken:
+            number += 1
+            tensor.name = f"{name}_{number}"
+        taken.add(tensor.name)
 
 
 def _pack_tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:

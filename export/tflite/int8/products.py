@@ -23,7 +23,7 @@ def int8_conv(context: Lowering, node: ir.Node) -> bool:
         return False
     with context.keeping_quantized():
         picture = context.nhwc(node)
-        y = conv.emit_conv(context, node, picture, *operands, dtype=np.int8, quantization=after.quantization)
+        y = conv.emit_conv(context, node, [picture, *operands], after.quantization)
     y.producer.options["fusedActivationFunction"] = after.activation
     return after.bind(context, y, NHWC)
 
@@ -41,9 +41,7 @@ def int8_conv_transpose(context: Lowering, node: ir.Node) -> bool:
         return False
     with context.keeping_quantized():
         picture = context.nhwc(node)
-        y = conv_transpose.emit_conv_transpose(
-            context, node, picture, *operands, dtype=np.int8, quantization=after.quantization
-        )
+        y = conv_transpose.emit_conv_transpose(context, node, [picture, *operands], after.quantization)
     return after.bind(context, y, NHWC)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
@@ -29,7 +31,7 @@ def conv(context: Lowering, node: ir.Node) -> None:
         return
     filters, _ = filter_layout(node, context, weights)
     builder = context.builder
-    y = emit_conv(context, node, x, builder.constant(filters, node.inputs[1].name), builder.constant(bias))
+    y = emit_conv(context, node, [x, builder.constant(filters, node.inputs[1].name), builder.constant(bias)])
     context.bind(node.outputs[0], y, NHWC)
 
 
@@ -50,15 +52,13 @@ def filter_layout(node: ir.Node, context: Lowering, weights: np.ndarray) -> tupl
 
 
 def emit_conv(
-    context: Lowering,
-    node: ir.Node,
-    x: Tensor,
-    filters: Tensor,
-    bias: Tensor,
-    dtype: type = np.float32,
-    quantization: Quantization | None = None,
+    context: Lowering, node: ir.Node, operands: Sequence[Tensor], quantization: Quantization | None = None
 ) -> Tensor:
-    """Writes the convolution of ``x`` (NHWC), float or int8; pads become SAME where they equal it, else a PAD."""
+    """Writes the convolution of ``operands``: ``x`` (NHWC), filters and bias; int8 if ``quantization`` is given.
+
+    Pads become SAME where they equal it, else a PAD.
+    """
+    x, filters, bias = operands
     _, channels, *output = context.shape(node.outputs[0])
     depthwise = is_depthwise(node, context)
     kernel = filters.shape[1:3]
@@ -79,4 +79,5 @@ def emit_conv(
         options["depthMultiplier"] = channels // x.shape[3]
     code = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
     shape = (x.shape[0], *output, channels)
+    dtype = np.float32 if quantization is None else np.int8
     return context.builder.emit(code, [x, filters, bias], shape, dtype=dtype, quantization=quantization, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
@@ -21,7 +23,7 @@ def conv_transpose(context: Lowering, node: ir.Node) -> None:
     bias = np.zeros(filters.shape[0], np.float32)
     if context.input(node, 2) is not None:
         bias = context.need_constant(node, 2, "bias")
-    y = emit_conv_transpose(context, node, x, context.builder.constant(filters), context.builder.constant(bias))
+    y = emit_conv_transpose(context, node, [x, context.builder.constant(filters), context.builder.constant(bias)])
     context.bind(node.outputs[0], y, NHWC)
 
 
@@ -40,19 +42,15 @@ def transposed_filters(context: Lowering, node: ir.Node, weights: np.ndarray) ->
 
 
 def emit_conv_transpose(
-    context: Lowering,
-    node: ir.Node,
-    x: Tensor,
-    filters: Tensor,
-    bias: Tensor,
-    dtype: type = np.float32,
-    quantization: Quantization | None = None,
+    context: Lowering, node: ir.Node, operands: Sequence[Tensor], quantization: Quantization | None = None
 ) -> Tensor:
-    """Writes the transposed convolution of ``x`` (NHWC), float or int8.
+    """Writes the transposed convolution of ``operands``, as :func:`~export.tflite.ops.conv.emit_conv` does the other.
 
     The full result along an axis has ``(n - 1) * stride + k`` lines, to which output padding adds up to
     ``stride - 1``; ONNX's pads say how many to drop at each end.
     """
+    x, filters, bias = operands
+    dtype = np.float32 if quantization is None else np.int8
     builder = context.builder
     strides = tuple(context.attribute(node, "strides", (1, 1)))
     size, kernel = x.shape[1:3], filters.shape[1:3]
