@@ -66,8 +66,9 @@ def compile_coreml(
     ct = load_coremltools()
     target = ct.target.iOS17 if _op_types(hub) & {"QuantizeLinear"} else ct.target.iOS16
     program = build_program(hub, io, target)
-    inputs = [_feature_type(ct, port, io, shaped=True) for port in hub.inputs]
-    outputs = [_feature_type(ct, port, io, shaped=False) for port in hub.outputs]
+    names = port_names(hub)
+    inputs = [_feature_type(ct, port, names[port.name], io, shaped=True) for port in hub.inputs]
+    outputs = [_feature_type(ct, port, names[port.name], io, shaped=False) for port in hub.outputs]
     program.functions["main"].set_output_types(outputs)
     with quietly():
         try:
@@ -105,14 +106,15 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
 
     graph = hub.model.graph
     values = Values(hub.model.opset_imports.get("", 0))
+    names = port_names(hub)
     placeholders = {
-        feature_name(port.name): mb.placeholder(shape=port.shape, dtype=types.fp32, name=feature_name(port.name))
+        names[port.name]: mb.placeholder(shape=port.shape, dtype=types.fp32, name=names[port.name])
         for port in hub.inputs
     }
     program = Program()
     with Function(placeholders, opset_version=target) as function:
         for port, value in zip(hub.inputs, graph.inputs, strict=True):
-            var = function.inputs[feature_name(port.name)]
+            var = function.inputs[names[port.name]]
             if io == "image" and port.is_image:
                 var = pictures.from_bytes(var, port.value_range)
             values[value] = var
@@ -123,7 +125,7 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
             var = values[value]
             if io == "image" and port.is_image:
                 var = pictures.to_bytes(var, port.value_range)
-            results.append(mb.identity(x=var, name=feature_name(port.name)))
+            results.append(mb.identity(x=var, name=names[port.name]))
         function.set_outputs(results)
     program.add_function("main", function)
     return program
@@ -138,6 +140,19 @@ def feature_name(name: str) -> str:
     safe = re.sub(r"\W", "_", name, flags=re.ASCII)
     safe = safe if re.match(r"[A-Za-z_]", safe) else f"_{safe}"
     return f"{safe}_" if safe in _RESERVED else safe
+
+
+def port_names(hub: Hub) -> dict[str, str]:
+    """What each input and output of ``hub`` is called in the package: its :func:`feature_name`.
+
+    Raises :class:`UnsupportedError` if two of them would have the same.
+    """
+    ports = (*hub.inputs, *hub.outputs)
+    names = [feature_name(port.name) for port in ports]
+    for name in names:
+        if names.count(name) > 1:
+            raise UnsupportedError(f"Core ML: two inputs or outputs would both be named {name!r}; rename one of them.")
+    return {port.name: name for port, name in zip(ports, names, strict=True)}
 
 
 def _refuse_unknown_operators(hub: Hub) -> None:
@@ -178,10 +193,7 @@ def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
         raise BrushportError(f"Core ML has no input and output kind {io!r}; choose image or tensor.")
     if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:
         raise BrushportError(f"{hub.name!r} holds no quantized operators; quantize it before compiling it to int8.")
-    names = [feature_name(port.name) for port in (*hub.inputs, *hub.outputs)]
-    for name in names:
-        if names.count(name) > 1:
-            raise UnsupportedError(f"Core ML: two inputs or outputs would both be named {name!r}; rename one of them.")
+    port_names(hub)
     for value in hub.model.graph.inputs:
         if value.dtype != ir.DataType.FLOAT:
             raise UnsupportedError(
@@ -200,9 +212,8 @@ def _op_types(hub: Hub) -> set[str]:
     return {node.op_type for node in hub.model.graph}
 
 
-def _feature_type(ct: Any, port: Any, io: str, *, shaped: bool) -> Any:
+def _feature_type(ct: Any, port: Any, name: str, io: str, *, shaped: bool) -> Any:
     """The coremltools type of a port; an output's carries no shape, since coremltools infers it."""
-    name = feature_name(port.name)
     shape = {"shape": port.shape} if shaped else {}
     if io == "image" and port.is_image:
         layout = ct.colorlayout.RGB if port.color == "RGB" else ct.colorlayout.GRAYSCALE
@@ -215,8 +226,9 @@ def _describe(mlmodel: Any, hub: Hub, io: str, metadata: dict[str, str]) -> None
     mlmodel.author = metadata.get("author", "")
     mlmodel.license = metadata.get("license", "")
     mlmodel.version = metadata.get("version", "")
+    names = port_names(hub)
     for port in hub.inputs:
-        mlmodel.input_description[feature_name(port.name)] = pictures.describe(port, io, hub.styles)
+        mlmodel.input_description[names[port.name]] = pictures.describe(port, io, hub.styles)
     for port in hub.outputs:
-        mlmodel.output_description[feature_name(port.name)] = pictures.describe(port, io, hub.styles)
+        mlmodel.output_description[names[port.name]] = pictures.describe(port, io, hub.styles)
     mlmodel.user_defined_metadata.update(metadata)

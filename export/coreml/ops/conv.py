@@ -15,20 +15,13 @@ from export.coreml.registry import lowers
 @lowers("Conv", since=1)
 def conv(call: Call) -> Any:
     """Weights ``(C_out, C_in/group, *K)``: MIL's own layout."""
-    kernel = _kernel(call)
-    strides = list(call.attr("strides", [1] * len(kernel)))
-    dilations = list(call.attr("dilations", [1] * len(kernel)))
+    kernel, strides, dilations = _windows(call)
     begins, ends = conv_pads(call, kernel, strides, dilations)
     x, weight = scaled_for_fp16(call)
     return mb.conv(
-        x=x,
-        weight=weight,
-        bias=call.var(2),
-        strides=strides,
-        dilations=dilations,
-        groups=call.attr("group", 1),
+        x=x, weight=weight, bias=call.var(2), strides=strides, dilations=dilations, groups=call.attr("group", 1),
         **_pad_arguments(begins, ends),
-    )
+    )  # fmt: skip
 
 
 @lowers("ConvTranspose", since=1)
@@ -39,9 +32,7 @@ def conv_transpose(call: Call) -> Any:
     at the end becomes trimming nothing there and padding zeros plus the bias, so it is folded into the weights:
     the kernel is extended by zero taps at its end, which lengthens the full output without changing any value.
     """
-    kernel = _kernel(call)
-    strides = list(call.attr("strides", [1] * len(kernel)))
-    dilations = list(call.attr("dilations", [1] * len(kernel)))
+    kernel, strides, dilations = _windows(call)
     spatial_in, spatial_out = call.shape(0)[2:], call.out_shape()[2:]
     full = [s * (n - 1) + (k - 1) * d + 1 for s, n, k, d in zip(strides, spatial_in, kernel, dilations, strict=True)]
     begins = _transpose_begins(call, full, spatial_out)
@@ -55,14 +46,9 @@ def conv_transpose(call: Call) -> Any:
         weight = np.pad(taps, [(0, 0), (0, 0), *((0, count) for count in extra)])
         ends = [end + count * d for end, count, d in zip(ends, extra, dilations, strict=True)]
     return mb.conv_transpose(
-        x=x,
-        weight=weight,
-        bias=call.var(2),
-        strides=strides,
-        dilations=dilations,
-        groups=call.attr("group", 1),
+        x=x, weight=weight, bias=call.var(2), strides=strides, dilations=dilations, groups=call.attr("group", 1),
         **_pad_arguments(begins, ends),
-    )
+    )  # fmt: skip
 
 
 def conv_pads(call: Call, kernel: list[int], strides: list[int], dilations: list[int]) -> tuple[list[int], list[int]]:
@@ -100,11 +86,12 @@ def _transpose_begins(call: Call, full: list[int], out: tuple[int, ...]) -> list
     return [total // 2 if auto == "SAME_UPPER" else total - total // 2 for total in totals]
 
 
-def _kernel(call: Call) -> list[int]:
+def _windows(call: Call) -> tuple[list[int], list[int], list[int]]:
+    """Kernel size, strides and dilations along each spatial dimension."""
     kernel = list(call.shape(1)[2:])
     if len(kernel) not in (1, 2):
         raise call.unsupported(f"{len(kernel)} spatial dimensions; one or two are supported")
-    return kernel
+    return kernel, list(call.attr("strides", [1] * len(kernel))), list(call.attr("dilations", [1] * len(kernel)))
 
 
 def _pad_arguments(begins: list[int], ends: list[int]) -> dict[str, Any]:
