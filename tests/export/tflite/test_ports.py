@@ -10,11 +10,11 @@ from tests.export.hub.test_load import save
 from tests.export.tflite.support import to_nchw, to_nhwc
 from validate.errors import UnsupportedError
 
-SIGNATURE = "g (float[1,3,8,8] image) => (float[1,3,8,8] reshape_1, float[1,3,8,8] sigmoid_0)"
+SIGNATURE = "g (float[1,3,8,8] image) => (float[1,3,8,8] reshape_1, float[1,3,8,8] logistic_0)"
 EQUAL = {  # how often each output is squashed
-    "s = Sigmoid(image) reshape_1 = Identity(s) sigmoid_0 = Identity(s)": (1, 1),
-    "reshape_1 = Identity(image) sigmoid_0 = Identity(image)": (0, 0),
-    "s = Sigmoid(image) sigmoid_0 = Relu(s) reshape_1 = Sigmoid(s)": (2, 1),
+    "s = Sigmoid(image) reshape_1 = Identity(s) logistic_0 = Identity(s)": (1, 1),
+    "reshape_1 = Identity(image) logistic_0 = Identity(image)": (0, 0),
+    "s = Sigmoid(image) logistic_0 = Sigmoid(s) reshape_1 = Identity(image)": (0, 2),
 }
 
 
@@ -30,15 +30,15 @@ def test_every_output_has_its_name_and_value(tmp_path, body, squashed, merged, i
     interpreter = Interpreter(str(tmp_path / "m.tflite"))
     names = port_names(hub)
     assert [d["name"] for d in interpreter.get_input_details()] == [names["image"]]
-    assert [d["name"] for d in interpreter.get_output_details()] == [names["reshape_1"], names["sigmoid_0"]]
+    assert [d["name"] for d in interpreter.get_output_details()] == [names["reshape_1"], names["logistic_0"]]
     stored = [d["name"] for d in interpreter.get_tensor_details() if d["name"]]
     assert len(set(stored)) == len(stored)
     signature = interpreter.get_signature_runner()
-    assert set(signature.get_output_details()) == {"reshape_1", "sigmoid_0"}
+    assert set(signature.get_output_details()) == {"reshape_1", "logistic_0"}
     pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8)).astype(np.uint8)
     image = pixels.astype(np.float32) / 255
     got = signature(image=to_nhwc(image if io == "tensor" else pixels))
-    for name, times in zip(("reshape_1", "sigmoid_0"), squashed, strict=True):
+    for name, times in zip(("reshape_1", "logistic_0"), squashed, strict=True):
         expected = image
         for _ in range(times):
             expected = 1 / (1 + np.exp(-expected))
