@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-from google.protobuf.message import DecodeError
 from onnx_ir.passes.common import LiftConstantsToInitializersPass, RemoveInitializersFromInputsPass
 
-from validate.errors import BrushportError
-
-METADATA_KEY = "brushport"  # under which our own networks say what they take
+from validate.errors import BrushportError, UnsupportedError
+from validate.onnx_files import MAX_PROTOBUF_BYTES, read_model, short
 
 
 def read_onnx(path: Path) -> ir.Model:
-    """The model in ``path``; raises :class:`BrushportError` when it is no whole ONNX model of static shapes."""
-    try:
-        size = path.stat().st_size
-        proto = onnx.load(path)
-        onnx.checker.check_model(proto)
-    except FileNotFoundError as error:
-        raise BrushportError(f"There is no file {error.filename or path}.") from None
-    except IsADirectoryError:
-        raise BrushportError(f"{path} is a folder; give an ONNX file.") from None
-    except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
-        what = "empty" if size == 0 else f"no whole ONNX model: {_first_line(error)}"
-        raise BrushportError(f"{path} is {what}.") from None
-    model = _inferred(proto, path)
+    """The model in ``path``; raises :class:`BrushportError` when it is no whole ONNX model of static shapes.
+
+    Weights kept in files beside it are read, too, up to the 2 GB that ONNX Runtime takes in one piece.
+    """
+    model = _inferred(read_model(path), path)
     for value in (*model.graph.inputs, *model.graph.outputs, *(v for node in model.graph for v in node.outputs)):
         if value.shape is None or not value.shape.is_static():
             raise BrushportError(
@@ -38,25 +27,16 @@ def read_onnx(path: Path) -> ir.Model:
     return model
 
 
-def read_value_range(model: ir.Model) -> tuple[float, float] | None:
-    """Black and white as the model's own metadata give them, or None."""
+def _inferred(model: ir.Model, path: Path) -> ir.Model:
+    weights = sum(value.const_value.nbytes for value in model.graph.initializers.values())
+    if weights > MAX_PROTOBUF_BYTES:
+        raise UnsupportedError(
+            f"The weights of {path} are {weights / 2**30:.1f} GB, and a model of 2 GB at most can be quantized."
+        )
     try:
-        low, high = json.loads(model.metadata_props[METADATA_KEY])["value_range"]
-        return float(low), float(high)
-    except (KeyError, ValueError, TypeError):
-        return None
-
-
-def _inferred(proto: onnx.ModelProto, path: Path) -> ir.Model:
-    try:
-        model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True))
+        model = ir.from_proto(onnx.shape_inference.infer_shapes(ir.to_proto(model), strict_mode=True, data_prop=True))
     except onnx.shape_inference.InferenceError as error:
-        raise BrushportError(f"The shapes in {path} contradict each other: {_first_line(error)}.") from None
+        raise BrushportError(f"The shapes in {path} contradict each other: {short(error)}.") from None
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     RemoveInitializersFromInputsPass()(model)
     return model
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:240].rstrip(".")

@@ -1,12 +1,10 @@
-import json
-
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
 from onnx import helper
 
-from quantize.source import read_onnx, read_value_range
+from quantize.source import read_onnx
 from tests.quantize.graphs import Builder, style_net
 from validate.errors import BrushportError
 
@@ -31,8 +29,8 @@ def test_bad_files(tmp_path):
     whole = ir.to_proto(style_net()).SerializeToString()
     for content, message in (
         (b"", "empty"),
-        (whole[: len(whole) // 2], "no whole ONNX model"),
-        (b"hello\n", "no whole ONNX model"),
+        (whole[: len(whole) // 2], "not an ONNX file, or it is cut short"),
+        (b"hello\n", "not an ONNX file, or it is cut short"),
     ):
         (tmp_path / "bad.onnx").write_bytes(content)
         with pytest.raises(BrushportError, match=f"bad.onnx is {message}") as caught:
@@ -51,19 +49,23 @@ def test_open_shapes(tmp_path):
         read_onnx(tmp_path / "open.onnx")
 
 
-@pytest.mark.parametrize(
-    "metadata, expected",
-    [
-        ('{"value_range": [0, 255]}', (0.0, 255.0)),
-        ("{}", None),
-        ("no json", None),
-        ('{"value_range": 3}', None),
-        ("[]", None),
-    ],
-)
-def test_value_range_of_the_metadata(metadata, expected):
+def test_weights_beside_the_file_are_read(tmp_path, monkeypatch):
     model = style_net()
-    assert read_value_range(model) is None
-    model.metadata_props["brushport"] = metadata
-    assert read_value_range(model) == expected
-    assert expected is None or json.loads(metadata)
+    ir.save(model, tmp_path / "m.onnx", external_data="m.bin", size_threshold_bytes=0)
+    read = read_onnx(tmp_path / "m.onnx")
+    (tmp_path / "m.bin").unlink()
+    for name, value in model.graph.initializers.items():
+        np.testing.assert_array_equal(read.graph.initializers[name].const_value.numpy(), value.const_value.numpy())
+    with pytest.raises(BrushportError, match=r"m\.bin"):
+        read_onnx(tmp_path / "m.onnx")
+
+
+def test_too_large_a_model(tmp_path, monkeypatch):
+    with (tmp_path / "huge.onnx").open("wb") as file:
+        file.truncate(2**31 + 10)  # sparse: takes no space
+    with pytest.raises(BrushportError, match="2 GB"):
+        read_onnx(tmp_path / "huge.onnx")
+    ir.save(style_net(), tmp_path / "m.onnx", external_data="m.bin", size_threshold_bytes=0)
+    monkeypatch.setattr("quantize.source.MAX_PROTOBUF_BYTES", 1000)
+    with pytest.raises(BrushportError, match=r"weights of .*m\.onnx .* 2 GB at most can be quantized"):
+        read_onnx(tmp_path / "m.onnx")
