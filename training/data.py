@@ -8,32 +8,29 @@ from torch.utils.data import Dataset
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
+from validate import photos as files
 from validate.errors import BrushportError
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")  # what torchvision decodes to one still picture
 
 
 def read_picture(path: Path) -> torch.Tensor:
-    """The picture at ``path`` as (3, H, W) uint8 RGB, turned as its EXIF orientation says.
+    """The picture at ``path`` as (3, H, W) uint8 RGB, turned as its EXIF orientation says; 16 bits become 8.
 
     Raises BrushportError when there is no such file or it is no picture.
     """
     if not path.is_file():
         raise BrushportError(f"The picture '{path}' does not exist; check the path.")
     try:
-        return decode_image(str(path), mode=ImageReadMode.RGB, apply_exif_orientation=True)
+        picture = decode_image(str(path), mode=ImageReadMode.RGB, apply_exif_orientation=True)
     except RuntimeError as error:
         raise BrushportError(f"'{path}' cannot be read as a picture; replace or remove it.") from error
+    return v2.functional.to_dtype(picture, torch.uint8, scale=True)
 
 
 def list_photos(folder: Path) -> list[Path]:
     """The JPEG, PNG and WebP files in ``folder`` and below, sorted. Raises BrushportError when there is none."""
-    if not folder.is_dir():
-        raise BrushportError(f"The folder of photos '{folder}' does not exist; check the path.")
-    photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
-    if not photos:
-        raise BrushportError(f"The folder '{folder}' holds no photos (JPEG, PNG or WebP); give one that does.")
-    return photos
+    return files.list_photos(folder, recursive=True, endings=PICTURES)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ Photos are ``uint8`` HxWx3 RGB. A port says how a photo becomes a tensor and a t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+import warnings
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 from skimage import data as bundled
 
 from validate.errors import BrushportError
-from validate.ports import Port
+from validate.ports import STYLE, Port
 
 Size = int | tuple[int, int]  # a square's side, or (height, width)
 
@@ -78,37 +79,51 @@ def _default_photo(names: tuple[str, ...], index: int, size: Size) -> np.ndarray
 
 
 def load_photos(folder: str | Path, size: Size, limit: int | None = None) -> list[np.ndarray]:
-    """The first ``limit`` photos of ``folder``, as :func:`iterate_photos` gives them."""
+    """``limit`` photos of ``folder``, as :func:`iterate_photos` gives them."""
     return list(iterate_photos(folder, size, limit))
 
 
 def iterate_photos(folder: str | Path, size: Size, limit: int | None = None) -> Iterator[np.ndarray]:
     """Photos of ``folder`` in turn, upright, cropped at the center and resized to ``size``: uint8 HxWx3.
 
-    Files are taken in the order of their names; subfolders, hidden files and files whose ending is no photo's
-    are left alone. The folder is looked at when this is called. Raises :class:`BrushportError` for a folder
-    that is missing or has no photo in it, and, while iterating, for a photo that cannot be read.
+    Files are taken in the order of their names; where there are more than ``limit``, those at even distances from
+    the first on, so that a folder sorted by date or scene is seen throughout. Always the same files. Subfolders,
+    hidden files and files whose ending is no photo's are left alone. The folder is looked at when this is called.
+    Raises :class:`BrushportError` for a folder that is missing or has no photo in it, and, while iterating, for a
+    photo that cannot be read.
     """
     paths = list_photos(folder)
-    return (read_photo(path, size) for path in islice(paths, limit))
+    count = len(paths) if limit is None else min(limit, len(paths))
+    return (read_photo(paths[index * len(paths) // count], size) for index in range(count))
 
 
-def list_photos(folder: str | Path) -> list[Path]:
-    """The photos in ``folder``, sorted by name. Raises :class:`BrushportError` when there are none."""
+def list_photos(folder: str | Path, *, recursive: bool = False, endings: Collection[str] | None = None) -> list[Path]:
+    """The photos in ``folder``, with ``recursive`` also in the folders below, sorted by path.
+
+    A photo is known by its ending in lower case: one of ``endings``, by default of ``PHOTO_ENDINGS`` or none at all.
+    What is hidden (its name or a folder's begins with a dot) is left alone. Raises :class:`BrushportError` when there
+    are no photos.
+    """
     folder = Path(folder)
+    wanted = ("", *PHOTO_ENDINGS) if endings is None else endings
     try:
-        entries = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+        next(folder.iterdir(), None)  # rglob takes a folder that cannot be read for an empty one
+        entries = sorted(folder.rglob("*") if recursive else folder.iterdir())
     except FileNotFoundError:
         raise BrushportError(f"The photo folder {folder} does not exist.") from None
     except NotADirectoryError:
         raise BrushportError(f"{folder} is a file, not a folder of photos.") from None
     except OSError as error:
         raise BrushportError(f"The photo folder {folder} cannot be read: {error.strerror}.") from None
-    shown = (path for path in entries if not path.name.startswith("."))
-    paths = [path for path in shown if path.suffix.lower() in PHOTO_ENDINGS or not path.suffix]
+    candidates = (path for path in entries if path.suffix.lower() in wanted)
+    paths = [path for path in candidates if not _is_hidden(path.relative_to(folder)) and path.is_file()]
     if not paths:
         raise BrushportError(f"The folder {folder} holds no photos: put JPEG or PNG files into it.")
     return paths
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def read_photo(path: str | Path, size: Size) -> np.ndarray:
@@ -118,8 +133,10 @@ def read_photo(path: str | Path, size: Size) -> np.ndarray:
     """
     path = Path(path)
     try:
-        with Image.open(path) as image:
-            return fit(ImageOps.exif_transpose(image), size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of odd but readable files: no part of a command's output
+            with Image.open(path) as image:
+                return fit(ImageOps.exif_transpose(image), size)
     except FileNotFoundError:
         raise BrushportError(f"The photo {path} does not exist.") from None
     # Pillow answers damaged files with any of these, by format and by place of the damage.
@@ -131,16 +148,31 @@ def read_photo(path: str | Path, size: Size) -> np.ndarray:
 def fit(image: Image.Image, size: Size) -> np.ndarray:
     """``image`` as uint8 HxWx3 of ``size``: cropped at its center to that aspect ratio, then resized.
 
-    Resizing is Pillow's Lanczos, which widens its kernel when it shrinks a picture (no aliasing).
+    Resizing is Pillow's Lanczos, which widens its kernel when it shrinks a picture (no aliasing). Gray of 16 bits and
+    of floats in 0..1 is scaled to 8 bits; transparency is ignored. Raises ValueError for gray of another range.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if image.mode.startswith("I"):  # 16-bit gray, which Pillow would clip at 255 rather than scale
-        image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = Image.fromarray(_eight_bit_gray(image))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # straight to RGB, Pillow warns
     image = image.convert("RGB")
     scale = min(image.width / width, image.height / height)
     left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
     box = (left, top, left + width * scale, top + height * scale)
     return np.array(image.resize((width, height), Image.Resampling.LANCZOS, box=box))
+
+
+def _eight_bit_gray(image: Image.Image) -> np.ndarray:
+    """Gray of 16 bits or of floats as uint8, where Pillow itself would clip at 255 rather than scale."""
+    values = np.asarray(image).astype(np.float64)
+    white = 1.0 if image.mode == "F" else 65535.0
+    if not (values.min() >= 0.0 and values.max() <= white):  # written so that NaN is refused, too
+        raise ValueError(
+            f"its gray values go from {values.min():g} to {values.max():g}, not from 0 to {white:g}; "
+            "save it with 8 bits a channel"
+        )
+    return np.rint(values * (255.0 / white)).astype(np.uint8)
 
 
 def photo_to_tensor(photo: np.ndarray, port: Port) -> np.ndarray:
@@ -164,19 +196,44 @@ def photo_to_tensor(photo: np.ndarray, port: Port) -> np.ndarray:
 def photo_samples(photos: Iterable[np.ndarray], inputs: Sequence[Port]) -> Iterator[dict[str, np.ndarray]]:
     """What a model is fed for each photo: ``{input name: array}``, one photo at a time.
 
-    Picture ports take the photo. Any other port, such as ``style`` of shape (1, N), takes its N one-hot vectors
-    in turn, one a photo, so that a run over the photos sees every style. Raises :class:`BrushportError` when a
-    photo is not of a port's size.
+    The first picture port takes the photo, which is to be of its size. Any further one takes a photo of its own,
+    fitted to its own size: the second the photo before, the third the one before that; where there is none yet, or
+    it is the same photo again, the photo itself mirrored or turned over. So a sample keeps as many photos in memory
+    as there are picture ports.
+
+    ``style`` of shape (1, N) takes its N one-hot vectors in turn, one a photo, so that a run over the photos sees
+    every style. A scalar is 1. Any other port takes normally distributed numbers, for a photo's index always the
+    same. Raises :class:`BrushportError` when a photo is not of the first picture port's size.
     """
+    pictures = [port for port in inputs if port.is_image]
+    earlier: deque[np.ndarray] = deque(maxlen=max(len(pictures) - 1, 0))  # the latest first
     for index, photo in enumerate(photos):
-        sample = {}
-        for port in inputs:
-            if port.is_image:
+        random = np.random.default_rng(index)
+        sample = {port.name: _numbers(port, index, random) for port in inputs if not port.is_image}
+        for place, port in enumerate(pictures):
+            if place == 0:
                 sample[port.name] = photo_to_tensor(photo, port)
             else:
-                sample[port.name] = np.zeros(port.shape, np.float32)
-                sample[port.name][..., index % port.shape[-1]] = 1.0
-        yield sample
+                sample[port.name] = photo_to_tensor(_other_photo(photo, earlier, place, port.shape[2:]), port)
+        earlier.appendleft(photo)
+        yield {port.name: sample[port.name] for port in inputs}
+
+
+def _other_photo(photo: np.ndarray, earlier: Sequence[np.ndarray], place: int, size: Size) -> np.ndarray:
+    """What the picture port number ``place`` is shown beside ``photo``."""
+    other = earlier[place - 1] if place <= len(earlier) else photo
+    if np.array_equal(other, photo):
+        other = photo[:: -1 if place // 2 % 2 else 1, :: -1 if place % 2 else 1]
+    return fit(Image.fromarray(np.ascontiguousarray(other)), size)
+
+
+def _numbers(port: Port, index: int, random: np.random.Generator) -> np.ndarray:
+    """What ``port``, which is no picture, takes beside photo number ``index``."""
+    if port.shape == ():
+        return np.array(1.0, np.float32)
+    if port.name == STYLE and len(port.shape) == 2 and port.shape[0] == 1:
+        return np.eye(port.shape[1], dtype=np.float32)[[index % port.shape[1]]]
+    return random.standard_normal(port.shape, np.float32)
 
 
 def tensor_to_picture(tensor: np.ndarray, port: Port) -> np.ndarray:

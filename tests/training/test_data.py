@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -39,3 +40,17 @@ def test_bad_input_is_named(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(BrushportError, match=r"text\.png"):
         read_picture(tmp_path / "text.png")
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    Image.fromarray(np.full((8, 8), 32768, np.uint16)).save(tmp_path / "deep.png")
+    picture = read_picture(tmp_path / "deep.png")
+    assert picture.dtype == torch.uint8
+    assert (picture == 128).all()
+
+
+def test_photos_are_listed_below_the_folder_too_and_only_what_can_be_decoded(tmp_path):
+    (tmp_path / "below").mkdir()
+    for name in ("b.PNG", "below/a.jpg", "c.tiff", "README", ".d.png"):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_photos(tmp_path)] == ["b.PNG", "a.jpg"]
