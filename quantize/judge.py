@@ -9,56 +9,80 @@ import numpy as np
 import onnx_ir as ir
 
 from quantize.runtime import Sample, open_session, run
+from validate.compare import PSNR_FLOORS, SSIM_FLOORS, as_pictures
 from validate.errors import BrushportError
-from validate.metrics import psnr, ssim
-from validate.photos import tensor_to_picture
+from validate.metrics import WINDOW, psnr, ssim
 from validate.ports import Port
+
+FLOOR = SSIM_FLOORS["int8"]  # what an int8 artifact has to reach in the end
+FLOOR_PSNR = PSNR_FLOORS["int8"]  # dB; the same where there is no SSIM
 
 
 @dataclass(frozen=True)
 class Score:
-    """SSIM and PSNR (dB) against the float hub: the mean over ``photos`` samples, and the worst of them."""
+    """SSIM and PSNR (dB) against the float hub: the mean over ``photos`` samples, and the worst of them.
 
-    ssim: float
+    PSNR is that of the mean squared error. SSIM is None for outputs that are no planes of 11x11 or more.
+    """
+
+    ssim: float | None
     psnr: float
-    worst_ssim: float
+    worst_ssim: float | None
     worst_psnr: float
     photos: int
 
+    @property
+    def quality(self) -> float:
+        """SSIM, or what stands for it: 1 less a share of the squared error, ``FLOOR`` at ``FLOOR_PSNR``."""
+        if self.ssim is not None:
+            return self.ssim
+        return max(0.0, 1.0 - (1.0 - FLOOR) * 10.0 ** ((FLOOR_PSNR - self.psnr) / 10.0))
+
+    def __str__(self) -> str:
+        return f"PSNR {self.psnr:.1f} dB" if self.ssim is None else f"SSIM {self.ssim:.4f}, PSNR {self.psnr:.1f} dB"
+
 
 class Judge:
-    """Runs graphs on the same few samples and compares their pictures with the float hub's.
+    """Runs graphs on the same few samples and compares what they paint with what the float hub does.
 
-    Holds the samples and one float32 picture for each and for each picture output; so few samples, not all.
-    Raises :class:`BrushportError` when there are no samples or no output is a picture.
+    The pictures count; where the model gives none, all outputs, each scaled by the float output's own range. What is
+    too small for SSIM is judged by PSNR (see :attr:`Score.quality`), as :mod:`validate.compare` does.
+
+    Holds the samples and one float32 tensor for each and for each of these outputs; so few samples, not all.
+    Raises :class:`BrushportError` when there are no samples.
     """
 
     def __init__(self, model: ir.Model, samples: Iterable[Sample], outputs: Sequence[Port]) -> None:
-        self.outputs = [port for port in outputs if port.is_image]
+        self.outputs = [port for port in outputs if port.is_image] or list(outputs)
         self.samples = list(samples)
-        if not self.outputs:
-            raise BrushportError("No output of the model is a picture, so quantization cannot be judged.")
         if not self.samples:
             raise BrushportError("There are no photos to judge quantization by.")
-        self.expected = list(self._paint(model, len(self.samples)))
+        self.expected = list(self._run(model, len(self.samples)))
 
     def error(self, model: ir.Model, limit: int | None = None) -> float:
         """Mean squared error of ``model``'s pictures in [0, 1] over the first ``limit`` samples; inf for NaN."""
-        pairs = zip(self.expected, self._paint(model, limit or len(self.samples)), strict=False)
-        errors = [np.mean(np.square(a - b), dtype=np.float64) for e, g in pairs for a, b in zip(e, g, strict=True)]
+        errors = [np.mean(np.square(a - b), dtype=np.float64) for a, b in self._pairs(model, limit)]
         return float(np.mean(errors)) if np.isfinite(errors).all() else float("inf")
 
     def score(self, model: ir.Model) -> Score:
         """SSIM and PSNR of ``model``'s pictures over all samples."""
         ssims, psnrs = [], []
-        for expected, got in zip(self.expected, self._paint(model, len(self.samples)), strict=True):
-            ssims.extend(ssim(a, b) for a, b in zip(expected, got, strict=True))
-            psnrs.extend(psnr(a, b) for a, b in zip(expected, got, strict=True))
-        return Score(float(np.mean(ssims)), float(np.mean(psnrs)), min(ssims), min(psnrs), len(self.samples))
+        for expected, got in self._pairs(model):
+            psnrs.append(psnr(expected, got))
+            if min(expected.shape[:2]) >= WINDOW:
+                ssims.append(ssim(expected, got))
+        error = float(np.mean([10.0 ** (-value / 10.0) for value in psnrs]))
+        mean_psnr = float("inf") if error == 0.0 else float(-10.0 * np.log10(error))
+        mean_ssim, worst_ssim = (float(np.mean(ssims)), min(ssims)) if ssims else (None, None)
+        return Score(mean_ssim, mean_psnr, worst_ssim, min(psnrs), len(self.samples))
 
-    def _paint(self, model: ir.Model, count: int) -> Iterator[list[np.ndarray]]:
+    def _pairs(self, model: ir.Model, limit: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """What the hub and ``model`` paint, output by output, as HxWxC in [0, 1]."""
+        for expected, got in zip(self.expected, self._run(model, limit or len(self.samples)), strict=False):
+            for port, a, b in zip(self.outputs, expected, got, strict=True):
+                yield as_pictures(a, b, port)
+
+    def _run(self, model: ir.Model, count: int) -> Iterator[list[np.ndarray]]:
         session = open_session(model, simulate=True)
         names = [port.name for port in self.outputs]
-        for sample in self.samples[:count]:
-            tensors = run(session, sample, names)
-            yield [tensor_to_picture(t, port) for t, port in zip(tensors, self.outputs, strict=True)]
+        return (run(session, sample, names) for sample in self.samples[:count])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantize.judge import Score
+from quantize.judge import FLOOR, Score
 
 TRIALS = 5  # sets of float nodes that are scored
 SAFETY = 0.8  # of the error budget, once a guess has turned out too large
@@ -67,30 +67,37 @@ def keep_float(costs: Mapping[str, float], macs: Mapping[str, int], budget: floa
 def choose(
     costs: Mapping[str, float], macs: Mapping[str, int], score: Callable[[frozenset[str]], Score], target: float
 ) -> frozenset[str]:
-    """The nodes to keep in float so that the SSIM reaches ``target``: few, by multiply-accumulates.
+    """The nodes to keep in float so that the quality (SSIM) reaches ``target``: few, by multiply-accumulates.
 
     ``score`` tells what a set of float nodes paints; it is asked ``TRIALS`` times at most, besides the first time
     for none. The lost SSIM is taken to be in proportion to the summed cost, and that guess is then narrowed down.
-    All nodes when no set tried reaches the target.
+    When no set reaches the target, the best one is taken; when that is under ``FLOOR``, all but the node that costs
+    least is tried, too. Some node is always int8: whether the picture is good enough is for the caller to see.
     """
-    best = frozenset(costs)
-    high, lost = sum(costs.values()), 1.0 - score(frozenset()).ssim
+    best = None
+    qualities = {frozenset(): score(frozenset()).quality}
+    high, lost = sum(costs.values()), 1.0 - qualities[frozenset()]
     if lost <= 1.0 - target:
         return frozenset()
     if not np.isfinite(high):
         high, lost = sum(cost for cost in costs.values() if np.isfinite(cost)), 1.0
-    low, tried = 0.0, {frozenset(costs), frozenset()}
+    low = 0.0
     budget = high * (1.0 - target) / lost
     for _ in range(TRIALS):
         floats = keep_float(costs, macs, budget)
-        if floats in tried:
+        if floats in qualities or len(floats) == len(costs):
             break
-        tried.add(floats)
-        lost = 1.0 - score(floats).ssim
+        qualities[floats] = score(floats).quality
+        lost = 1.0 - qualities[floats]
         if lost <= 1.0 - target:
             best, low = floats, budget
             budget = (low + high) / 2
         else:
             high = budget
             budget = (low + high) / 2 if low else high * SAFETY * (1.0 - target) / lost
-    return best
+    if best is not None:
+        return best
+    if max(qualities.values()) < FLOOR:
+        floats = frozenset(costs) - {min(costs, key=lambda name: (costs[name], -macs[name], name))}
+        qualities.setdefault(floats, score(floats).quality)
+    return max(qualities, key=qualities.get)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from quantize.equalize import equalize_norms
 from quantize.graph import name_nodes
-from quantize.judge import Judge, Score
+from quantize.judge import FLOOR, FLOOR_PSNR, Judge, Score
 from quantize.macs import count_macs
 from quantize.plan import PlanRow, choose
 from quantize.ports import ports_of, range_of
@@ -21,7 +21,7 @@ from quantize.runtime import Sample
 from validate.errors import UnsupportedError
 from validate.ports import Port
 
-TARGET_SSIM = 0.95  # on calibration photos; the floor for a written int8 file is 0.90
+TARGET_SSIM = 0.95  # on calibration photos, where FLOOR is the least that is accepted at all
 JUDGED_PHOTOS = 3  # calibration photos that the plan is scored on
 COSTED_PHOTOS = 1  # of those, photos on which each convolution's cost is measured
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
@@ -55,8 +55,8 @@ class QuantizeResult:
             "calibration_photos": self.calibrated,
             "range_method": self.method,
             "equalized_convolutions": self.equalized,
-            "calibration_ssim": round(self.calibration_score.ssim, 4),
-        } | ({"held_out_ssim": round(self.score.ssim, 4)} if self.score else {})
+            **_fact("calibration", self.calibration_score),
+        } | (_fact("held_out", self.score) if self.score else {})
 
 
 def quantize_hub(
@@ -76,13 +76,15 @@ def quantize_hub(
     once, one at a time, and all of them set the ranges. ``inputs`` and ``outputs`` are the model's ports; without
     them, pictures are known by their shape and their value range by the samples. ``held_out`` are samples that
     the result is scored on. ``target`` is the mean SSIM that the result is to reach on the first calibration
-    photos. ``equalize`` allows the exact rescaling of convolutions in front of instance norms. ``report`` is told
-    each step as it begins. ``model`` itself is not changed.
+    photos; a result that falls short of it is returned all the same where it reaches ``FLOOR``. Outputs that are
+    no pictures or too small for SSIM are judged by PSNR, see :class:`quantize.judge.Score`. ``equalize`` allows the
+    exact rescaling of convolutions in front of instance norms. ``report`` is told each step as it begins. ``model``
+    itself is not changed.
 
     The result keeps the hub's promises but one: int8 and int32 constants, and the Q/DQ nodes they come with.
 
-    Raises :class:`BrushportError` when there are no samples, they do not fit the model, or no output is a
-    picture, and :class:`UnsupportedError` when there is nothing to quantize.
+    Raises :class:`BrushportError` when there are no samples or they do not fit the model, and
+    :class:`UnsupportedError` when there is nothing to quantize, or nothing that the picture bears.
     """
     model = model.clone()
     name_nodes(model.graph)
@@ -109,12 +111,12 @@ def quantize_hub(
 
     def best_method(floats: frozenset[str]) -> str:
         report("choosing ranges")
-        return max(METHODS, key=lambda method: score(floats, method).ssim)
+        return max(METHODS, key=lambda method: score(floats, method).quality)
 
     floats: frozenset[str] = frozenset()
     costs: dict[str, float] = {}
     method = best_method(floats)
-    if score(floats, method).ssim < target:
+    if score(floats, method).quality < target:
         for index, name in enumerate(names, start=1):
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
             costs[name] = judge.error(insert_qdq(prepared, [name], spans[method]), COSTED_PHOTOS)
@@ -122,6 +124,7 @@ def quantize_hub(
         work = {name: macs[name] for name in names}
         floats = choose(costs, work, lambda kept: score(kept, method), target)
         method = best_method(floats)  # what suits the rest may not be what suited the worst
+        _require(score(floats, method), target)
 
     result = insert_qdq(prepared, [name for name in names if name not in floats], spans[method])
     plan = tuple(
@@ -146,6 +149,21 @@ def _check(model: ir.Model, names: list[str]) -> None:
         raise UnsupportedError("The model is quantized already: use it as it is.")
     if not names:
         raise UnsupportedError("The model has no float convolution with constant weights, so nothing can be int8.")
+
+
+def _require(best: Score, target: float) -> None:
+    if best.quality < min(target, FLOOR):
+        least = f"{FLOOR_PSNR:g} dB" if best.ssim is None else f"SSIM {min(target, FLOOR):g}"
+        raise UnsupportedError(
+            f"This model does not bear int8: at best {best} was reached with any convolution in int8, under {least}; "
+            "use fp16, or calibrate on photos like those it will see."
+        )
+
+
+def _fact(on: str, score: Score) -> dict[str, float]:
+    if score.ssim is None:
+        return {f"{on}_psnr": round(score.psnr, 2)}
+    return {f"{on}_ssim": round(score.ssim, 4)}
 
 
 def _equalized(model: ir.Model, samples: list[Sample], judge: Judge) -> tuple[ir.Model, list[str]]:

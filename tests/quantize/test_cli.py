@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -5,7 +7,7 @@ import pytest
 from PIL import Image
 
 from quantize import cli
-from tests.quantize.graphs import style_net
+from tests.quantize.graphs import Builder, style_net
 
 
 @pytest.fixture
@@ -51,6 +53,35 @@ def test_calibrates_on_a_folder(command, network, tmp_path):
     assert status == 0
     assert "2 calibration photos" in out
     assert (tmp_path / "out" / "q.onnx").stat().st_size > 0
+
+
+def test_what_bears_no_int8_is_not_written(command, tmp_path):
+    b = Builder([1, 3, 48, 48])
+    x = b.op("Mul", b.conv("image", 3, 3), b.constant(np.float32(1000)))
+    ir.save(b.build(b.op("Sigmoid", b.op("Sin", x))), tmp_path / "net.onnx")
+    status, _, err = command("net.onnx", "--range", "0..1", "--limit", 3)
+    assert status == 2
+    assert "does not bear int8" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_two_pictures_of_different_sizes(command, tmp_path):
+    b = Builder([1, 3, 48, 48])
+    b.inputs.append(onnx.helper.make_tensor_value_info("painting", onnx.TensorProto.FLOAT, [1, 3, 24, 24]))
+    tone = b.op("GlobalAveragePool", "painting")
+    ir.save(b.build(b.op("Sigmoid", b.op("Add", b.conv("image", 3, 3), tone))), tmp_path / "net.onnx")
+    status, out, _ = command("net.onnx", "--range", "0..1", "--limit", 3)
+    assert status == 0
+    assert "100.0% of the multiply-accumulates are int8" in out
+
+
+def test_a_small_picture_is_scored_by_psnr(command, tmp_path):
+    b = Builder([1, 3, 8, 8])
+    ir.save(b.build(b.op("Sigmoid", b.conv("image", 3, 3))), tmp_path / "net.onnx")
+    status, out, _ = command("net.onnx", "--range", "0..1", "--limit", 3)
+    assert status == 0
+    assert "SSIM" not in out
+    assert re.search(r"^PSNR \d+\.\d dB against the float model on 3 held-out photos \(worst \d+\.\d dB\)$", out, re.M)
 
 
 @pytest.mark.parametrize(

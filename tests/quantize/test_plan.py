@@ -37,8 +37,23 @@ def test_choose_reaches_the_target_with_few_trials(target):
     assert len(asked) <= TRIALS + 1
 
 
-def test_choose_gives_up_on_what_no_set_reaches():
-    assert choose(COSTS, MACS, lambda floats: Score(0.1, 0, 0, 0, 1), 0.95) == set(COSTS)
+def test_choose_never_takes_all_for_float():
+    """Out of reach, the best of what was tried is taken, at the very last with the cheapest node alone in int8."""
+    only_e = set(COSTS) - {"e"}
+    assert choose(COSTS, MACS, lambda floats: Score(0.93 if floats == only_e else 0.1, 0, 0, 0, 1), 0.95) == only_e
+    assert choose(COSTS, MACS, lambda floats: Score(0.1, 0, 0, 0, 1), 0.95) != set(COSTS)
+
+
+def test_choose_takes_the_best_when_none_reaches_the_target():
+    asked = {}
+
+    def score(floats):
+        asked[floats] = 0.9 + 0.01 * len(floats)
+        return Score(asked[floats], 0, 0, 0, 1)
+
+    floats = choose(COSTS, MACS, score, 0.95)
+    assert len(asked) > 1
+    assert asked[floats] == max(asked.values()) < 0.95
 
 
 def test_choose_keeps_all_int8_when_that_is_good():
