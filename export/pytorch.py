@@ -17,9 +17,8 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from export.hub.ports import METADATA_KEY
-from export.hub.source import short
 from validate.errors import BrushportError
+from validate.onnx_files import METADATA_KEY, short
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ from export.hub.model import Hub
 from export.hub.opset import refuse_subgraphs, standardize
 from export.hub.outputs import restore_outputs
 from export.hub.passes import simplify
-from export.hub.ports import is_picture, read_metadata, read_ports, write_metadata, write_ranges
+from export.hub.ports import is_picture, read_ports, write_metadata, write_ranges
 from export.hub.precision import to_float32
 from export.hub.rebatch import batch_of, rebatch_model
 from export.hub.resize import resize_model
@@ -26,8 +26,9 @@ from export.hub.shapes import (
     infer_shapes,
     require_static,
 )
-from export.hub.source import find_model, read_model
+from export.hub.source import find_model
 from export.hub.styles import select_styles, style_names
+from validate.onnx_files import read_metadata, read_model
 
 FLOAT32_NOTE = "The file computes in another float than float32; the hub computes in float32."
 

@@ -8,8 +8,8 @@ from onnx_ir.passes import common
 from onnxscript.version_converter import convert_version
 
 from export.hub.model import HUB_OPSET
-from export.hub.source import short
 from validate.errors import BrushportError, UnsupportedError
+from validate.onnx_files import short
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 FIRST_SCRIPT_OPSET = 18  # onnxscript's converter starts here; onnx's own adapters lead up to it

@@ -12,11 +12,10 @@ import onnx_ir as ir
 from export.hub.input_range import BYTES, SIGNED, UNIT
 from export.hub.ranges import bounds
 from export.hub.shapes import is_image_shape
-from export.hub.source import short
 from validate.errors import BrushportError
+from validate.onnx_files import METADATA_KEY, check_range, read_metadata, short
 from validate.ports import Port
 
-METADATA_KEY = "brushport"
 RANGE_KEYS = ("value_range", "output_range")  # of the metadata: pictures that go in, pictures that come out
 BYTE_EXTENT = 4.0  # outputs beyond this are in 0..255
 SIGNED_MINIMUM, SIGNED_MAXIMUM = -0.3, 1.1  # outputs that reach below the one and stay under the other are -1..1
@@ -31,22 +30,8 @@ class ModelPorts:
     notes: tuple[str, ...] = field(default=())
 
 
-def read_metadata(model: ir.Model) -> dict:
-    """What our own networks say about themselves, the JSON under ``brushport``; empty for other models."""
-    text = model.metadata_props.get(METADATA_KEY)
-    if not text:
-        return {}
-    try:
-        metadata = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BrushportError(f"The model's '{METADATA_KEY}' metadata are no JSON: {short(error)}.") from error
-    if not isinstance(metadata, dict):
-        raise BrushportError(f"The model's '{METADATA_KEY}' metadata are no JSON object.")
-    return metadata
-
-
 def write_metadata(model: ir.Model, metadata: dict) -> None:
-    """Store ``metadata`` where :func:`read_metadata` finds them."""
+    """Store ``metadata`` where :func:`~validate.onnx_files.read_metadata` finds them."""
     model.metadata_props[METADATA_KEY] = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
 
 
@@ -103,17 +88,6 @@ def write_ranges(model: ir.Model, ports: ModelPorts) -> None:
     found = {key: list(port.value_range) for key, side in sides for port in side if port.is_image}
     if found:
         write_metadata(model, {**read_metadata(model), **found})
-
-
-def check_range(value_range: object) -> tuple[float, float]:
-    """A value range as two finite floats, the first smaller; raises :class:`BrushportError` otherwise."""
-    try:
-        low, high = (float(x) for x in value_range)
-    except (TypeError, ValueError) as error:
-        raise BrushportError(f"A value range is two numbers such as 0 and 255, not {value_range!r}.") from error
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise BrushportError(f"A value range goes from black up to white, not from {low:g} to {high:g}.")
-    return low, high
 
 
 def detect_output_range(model: ir.Model, input_range: tuple[float, float] | None) -> tuple[tuple[float, float], str]:
