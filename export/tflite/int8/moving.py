@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from export.tflite.builder import Quantization, Tensor
-from export.tflite.int8.surroundings import following, int8_input, int8_rule
+from export.tflite.int8.surroundings import COPY_RATIOS, following, int8_input, int8_rule, rescales
 from export.tflite.lowering import NHWC, Lowering
 from export.tflite.ops.pieces import concatenate
 from export.tflite.registry import lowering as float_rules
@@ -63,6 +63,9 @@ def int8_concat(context: Lowering, node: ir.Node) -> bool:
     after = following(context, node, activations=False)
     if after is None or any(placed is None for placed in inputs):
         return False
+    scales = np.array([placed.tensor.quantization.scale[0] for placed in inputs])
+    if not rescales(scales / after.quantization.scale[0], COPY_RATIOS):
+        return False
     rank = len(node.outputs[0].shape)
     with context.keeping_quantized():
         perm = context.broadcast_perm(node.inputs, rank)
@@ -82,6 +85,8 @@ def int8_plane_mean(context: Lowering, node: ir.Node) -> bool:
         axes = context.constant(context.input(node, 1))
         if axes is None or sorted(int(a) % 4 for a in axes) != [2, 3] or not context.attribute(node, "keepdims", 1):
             return False
+    if not rescales(x.tensor.quantization.scale[0] / after.quantization.scale[0], COPY_RATIOS):
+        return False
     shape = (x.tensor.shape[0], 1, 1, x.tensor.shape[3])
     inputs = [x.tensor, context.builder.ints((1, 2))]
     y = context.builder.emit("MEAN", inputs, shape, dtype=np.int8, quantization=after.quantization, keepDims=True)

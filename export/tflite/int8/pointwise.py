@@ -6,7 +6,15 @@ import numpy as np
 import onnx_ir as ir
 
 from export.tflite.builder import Quantization
-from export.tflite.int8.surroundings import following, int8_input, int8_rule
+from export.tflite.int8.surroundings import (
+    ADD_RATIOS,
+    COPY_RATIOS,
+    MUL_RATIOS,
+    following,
+    int8_input,
+    int8_rule,
+    rescales,
+)
 from export.tflite.lowering import Lowering, Placed
 from export.tflite.ops.quantize import int8_parameters
 
@@ -20,6 +28,16 @@ def int8_binary(context: Lowering, node: ir.Node) -> bool:
     after = following(context, node)
     operands = [_operand(context, value) for value in node.inputs]
     if after is None or any(operand is None for operand in operands):
+        return False
+    scales = [
+        (one.tensor.quantization if isinstance(one, Placed) else one[1]).scale[0] / after.quantization.scale[0]
+        for one in operands
+    ]
+    if node.op_type == "Mul":
+        fits = rescales(scales[0] * scales[1] * after.quantization.scale[0], MUL_RATIOS)
+    else:
+        fits = rescales(np.array(scales), ADD_RATIOS)
+    if not fits:
         return False
     with context.keeping_quantized():
         perm = context.broadcast_perm(node.inputs, len(node.outputs[0].shape))
@@ -67,6 +85,10 @@ def int8_activation(context: Lowering, node: ir.Node) -> bool:
     code = {"LeakyRelu": "LEAKY_RELU", "Sigmoid": "LOGISTIC"}.get(node.op_type)
     code = code or node.op_type.upper()
     if FIXED_OUTPUT.get(code, after.quantization) != after.quantization:
+        return False
+    if code in ("RELU", "LEAKY_RELU") and not rescales(
+        x.tensor.quantization.scale[0] / after.quantization.scale[0], COPY_RATIOS
+    ):
         return False
     options = {"alpha": context.attribute(node, "alpha", 0.01)} if code == "LEAKY_RELU" else {}
     y = context.builder.emit(

@@ -18,7 +18,7 @@ def int8_conv(context: Lowering, node: ir.Node) -> bool:
     if x is None or after is None or weights is None or len(node.inputs[0].shape) != 4:
         return False
     laid, axis = conv.filter_layout(node, context, weights.array)
-    operands = filters_and_bias(context, node, x.tensor, weights, laid, axis)
+    operands = filters_and_bias(context, node, x.tensor, weights, laid, axis, after)
     if operands is None:
         return False
     with context.keeping_quantized():
@@ -36,7 +36,7 @@ def int8_conv_transpose(context: Lowering, node: ir.Node) -> bool:
     if x is None or after is None or weights is None or context.attribute(node, "group", 1) != 1:
         return False
     laid = conv_transpose.transposed_filters(context, node, weights.array)
-    operands = filters_and_bias(context, node, x.tensor, weights, laid, 0)
+    operands = filters_and_bias(context, node, x.tensor, weights, laid, 0, after)
     if operands is None:
         return False
     with context.keeping_quantized():
@@ -60,7 +60,7 @@ def int8_fully_connected(context: Lowering, node: ir.Node) -> bool:
     if weights is None or (bias is not None and np.prod(context.shape(bias)) != weights.scale.size):
         return False
     laid = np.ascontiguousarray(weights.array if flip else weights.array.T)
-    operands = filters_and_bias(context, node, x.tensor, weights, laid, 0)
+    operands = filters_and_bias(context, node, x.tensor, weights, laid, 0, after)
     if operands is None:
         return False
     with context.keeping_quantized():

@@ -15,6 +15,19 @@ from export.tflite.ops.quantize import int8_parameters, read_parameters
 WEIGHT_LIMIT = 127  # TFLite's int8 filters never hold -128: two such products overflow a 16-bit accumulator
 INT32_LIMIT = 2**31 - 1
 
+# By what XNNPACK's int8 kernels can rescale (input scales over output scale), from its own checks. Outside, LiteRT 2.3
+# does not refuse: it frees memory twice while it prepares the graph and takes the process down.
+PRODUCT_RATIOS = (2.0**-32, 2.0**8)
+MUL_RATIOS = (2.0**-16, 2.0**8)
+ADD_RATIOS = (2.0**-10, 2.0**8)
+COPY_RATIOS = (2.0**-8, 2.0**7)
+
+
+def rescales(ratio: np.ndarray | float, limits: tuple[float, float]) -> bool:
+    """Whether an int8 kernel can rescale by ``ratio``, or by each of them; if not, the operator is left in float."""
+    return bool(np.all((ratio >= np.float64(limits[0])) & (ratio < np.float64(limits[1]))))
+
+
 Rule = Callable[[Lowering, ir.Node], bool]
 INT8_RULES: dict[str, Rule] = {}
 
@@ -137,13 +150,15 @@ def int32_bias(
 
 
 def filters_and_bias(
-    context: Lowering, node: ir.Node, x: Tensor, weights: Weights, laid: np.ndarray, axis: int
+    context: Lowering, node: ir.Node, x: Tensor, weights: Weights, laid: np.ndarray, axis: int, after: Result
 ) -> tuple[Tensor, Tensor] | None:
-    """The filter and bias tensors of a convolution of ``x``; None where the bias does not fit.
+    """The filter and bias tensors of a convolution of ``x``; None where the bias or the rescaling does not fit.
 
-    ``laid`` are the weights in TFLite's layout, whose output channels run along ``axis``.
+    ``laid`` are the weights in TFLite's layout, whose output channels run along ``axis``; ``after`` is what follows.
     """
     x_scale = x.quantization.scale[0]
+    if not rescales(np.float64(x_scale) * weights.scale / after.quantization.scale[0], PRODUCT_RATIOS):
+        return None
     bias = int32_bias(context, context.input(node, 2), x_scale, weights.scale, weights.scale.size)
     if bias is None:
         return None

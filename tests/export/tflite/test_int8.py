@@ -293,3 +293,17 @@ def test_every_rule_is_tested():
     tested |= {"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul", "Split", "Resize", "AveragePool"}
     tested |= {"Concat", "GlobalAveragePool", "ReduceMean"}
     assert set(INT8_RULES) == tested
+
+
+@pytest.mark.parametrize(("op_type", "scale"), [("Conv", 1e-3), ("Mul", 1e-3), ("Add", 1e-4), ("Concat", 1e-4)])
+def test_what_xnnpack_cannot_rescale_by_stays_in_float(op_type, scale):
+    graph = Graph()
+    x = graph.input("x", PICTURE, 1.0, 0)
+    if op_type == "Conv":
+        y = graph.op("Conv", [x, graph.weights("w", 100 * normal(8, 8, 3, 3), 0)], kernel_shape=[3, 3])
+    else:
+        y = graph.op(op_type, [x, graph.input("x2", PICTURE[..., ::-1].copy(), 1.0, 0)])
+        if op_type == "Concat":
+            graph.nodes[-1].attribute.append(onnx.helper.make_attribute("axis", 1))
+    written = graph.check(graph.qdq("y", scale, 0, y), scale, off=0.3)
+    assert "DEQUANTIZE" in written
