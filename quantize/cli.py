@@ -51,7 +51,7 @@ def quantize(
     stated = stated or read_value_range(graph)
     if stated is None:
         raise BrushportError(f"{model} does not say what values its pictures have; add --range 0..1, 0..255 or -1..1.")
-    inputs, outputs = ports_of(graph, stated)
+    inputs, outputs = ports_of(graph, stated, parse_range(value_range) or read_value_range(graph, "output_range"))
     size = next((port.shape[2:] for port in inputs if port.is_image), None)
     if size is None:
         raise BrushportError(f"{model} takes no picture (1x3xHxW or 1x1xHxW), so photos cannot calibrate it.")

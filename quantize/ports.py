@@ -13,16 +13,22 @@ from validate.ports import Port
 RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
 
-def ports_of(model: ir.Model, value_range: tuple[float, float] | None) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """Inputs and outputs of ``model``; those of shape (1, 1 or 3, H, W) are pictures of ``value_range``."""
+def ports_of(
+    model: ir.Model, value_range: tuple[float, float] | None, output_range: tuple[float, float] | None = None
+) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Inputs and outputs of ``model``; those of shape (1, 1 or 3, H, W) are pictures.
 
-    def port(value: ir.Value) -> Port:
+    ``value_range`` is that of the pictures that go in, ``output_range`` of those that come out, by default the same.
+    """
+
+    def port(value: ir.Value, value_range: tuple[float, float] | None) -> Port:
         shape = tuple(value.shape)
         picture = len(shape) == 4 and shape[0] == 1 and shape[1] in (1, 3) and min(shape[2:]) > 1
         return Port(value.name, shape, value_range if picture else None)
 
     inputs = [value for value in model.graph.inputs if not value.is_initializer()]
-    return tuple(map(port, inputs)), tuple(map(port, model.graph.outputs))
+    outputs = tuple(port(value, output_range or value_range) for value in model.graph.outputs)
+    return tuple(port(value, value_range) for value in inputs), outputs
 
 
 def range_of(samples: Sequence[Sample]) -> tuple[float, float]:

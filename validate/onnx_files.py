@@ -68,10 +68,13 @@ def read_metadata(model: ir.Model) -> dict:
     return metadata
 
 
-def read_value_range(model: ir.Model) -> tuple[float, float] | None:
-    """Black and white as the model's own metadata give them, or None; raises :class:`BrushportError` for nonsense."""
+def read_value_range(model: ir.Model, key: str = "value_range") -> tuple[float, float] | None:
+    """Black and white as the model's own metadata give them, or None; raises :class:`BrushportError` for nonsense.
+
+    ``key`` is ``"output_range"`` for the output's, where that differs from the input's.
+    """
     metadata = read_metadata(model)
-    return check_range(metadata["value_range"]) if "value_range" in metadata else None
+    return check_range(metadata[key]) if key in metadata else None
 
 
 def check_range(value_range: object) -> tuple[float, float]:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from validate.command import unknown
 from validate.errors import BrushportError
-from validate.onnx_files import METADATA_KEY, read_metadata, read_model, short
-
-__all__ = ["METADATA_KEY", "ZOO_FOLDER", "find_model", "read_metadata", "read_model", "short", "zoo_names"]
+from validate.onnx_files import short
 
 ZOO_FOLDER = Path(__file__).resolve().parent.parent / "zoo"
 RUN_MODEL = "model.onnx"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from quantize.ports import ports_of, range_of
-from tests.quantize.graphs import Builder
+from tests.quantize.graphs import Builder, style_net
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,10 @@ def test_pictures_are_known_by_shape():
     assert [port.is_image for port in inputs] == [True]
     assert [port.is_image for port in outputs] == [False, False, True]
     assert inputs[0].value_range == (0.0, 255.0)
+
+
+def test_the_output_may_have_another_range():
+    model = style_net()
+    inputs, outputs = ports_of(model, (0.0, 255.0), (0.0, 1.0))
+    assert (inputs[0].value_range, outputs[0].value_range) == ((0.0, 255.0), (0.0, 1.0))
+    assert ports_of(model, (0.0, 255.0))[1][0].value_range == (0.0, 255.0)
