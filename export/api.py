@@ -108,8 +108,8 @@ def export_model(
             comparison = _verify(hub, hub_bytes, path, shown)
             _require(comparison, precision, floor, path.name)
         facts |= measured_facts(path, comparison, floor, precision)
-    with replacing(output / facts["hub"]["file"]) as hub_path:
-        hub_path.write_bytes(hub_bytes)
+        with replacing(output / facts["hub"]["file"]) as hub_path:
+            hub_path.write_bytes(hub_bytes)
     # The manifest comes last: until then the old one's hash does not fit the new file, so nobody takes it for its own.
     return ExportResult(final, write_entry(final, facts), facts, comparison)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from validate.command import console, parse_range, reporting_errors, start
@@ -68,7 +70,7 @@ def quantize(
             held_out=photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, size), inputs),
             target=target,
             equalize=equalize,
-            report=status.update,
+            report=lambda step: status.update(escape(step)),
         )
         with replacing(output) as temporary:
             ir.save(result.model, temporary)
@@ -82,7 +84,7 @@ def show(result, output: Path) -> None:
         table.add_column(column, justify="right" if column in ("MMACs", "cost dB") else "left")
     for row in result.plan:
         table.add_row(
-            row.node,
+            escape(row.node),
             row.op_type,
             "x".join(map(str, row.shape)),
             f"{row.macs / 1e6:.1f}",
@@ -105,9 +107,8 @@ def show(result, output: Path) -> None:
         highlight=False,
     )
     megabytes = os.path.getsize(output) / 1e6
-    console.print(
-        f"Wrote {output} ({megabytes:.2f} MB). Next: python -m export {output} --target tflite", soft_wrap=True
-    )
+    following = f"python -m export {shlex.quote(str(output))} --target tflite"
+    console.print(f"Wrote {output} ({megabytes:.2f} MB). Next: {following}", soft_wrap=True, markup=False)
 
 
 def main() -> None:

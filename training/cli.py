@@ -73,8 +73,9 @@ def train(
             raise BrushportError("No painting was given; name at least one with --style PAINTING.")
         if content is None:
             raise BrushportError("No photos were given; name a folder of them with --content FOLDER.")
-        labels = names.split(",") if names else [painting.stem for painting in paintings]
-        if len(labels) != len(paintings) or len(set(labels)) != len(labels):
+        labels = names.split(",") if names else [painting.stem.replace(",", "_") for painting in paintings]
+        labels = [label.strip() for label in labels]
+        if len(labels) != len(paintings) or len(set(labels)) != len(labels) or not all(labels):
             raise BrushportError(f"{len(paintings)} paintings need as many different --names; got {', '.join(labels)}.")
         folder = output or Path("runs") / network
         if (folder / "checkpoint.pt").exists():
@@ -127,8 +128,9 @@ def extend(config, context: typer.Context) -> None:
             setattr(config, name, given.pop(name))
     if given:
         option = next(iter(given)).replace("_", "-")
+        option = "--style" if option == "more" else f"--{option}"
         raise BrushportError(
-            f"--{option} cannot be changed when a run is resumed, only --steps and --minutes; start a new run for that."
+            f"{option} cannot be changed when a run is resumed, only --steps and --minutes; start a new run for that."
         )
 
 

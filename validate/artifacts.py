@@ -42,9 +42,10 @@ class Family:
 
     def lines(self) -> Iterator[Line]:
         """For each style a line of labeled pictures: photo, hub, every artifact."""
-        entry, port = self.members[0][1], self.reference.outputs[0]
-        if not port.is_image:
-            return
+        entry = self.members[0][1]
+        port = next((port for port in self.reference.outputs if port.is_image), None)
+        if port is None:
+            raise BrushportError(f"'{entry['name']}' gives no picture to show; leave --picture out.")
         for index, style in enumerate(entry["styles"] or [""]):
             feed = self.feeds[index]
             expected = self.reference.run(feed)[port.name]

@@ -16,6 +16,7 @@ import psutil
 from validate.errors import BrushportError
 
 PACKAGE_MARK = "Manifest.json"  # what every .mlpackage holds
+PREVIOUS = ".previous"
 
 
 @contextmanager
@@ -36,16 +37,32 @@ def replacing(path: Path) -> Iterator[Path]:
         if path.is_dir():  # a folder cannot be replaced in one step: move the old one aside first
             if not temporary.is_dir() or (any(path.iterdir()) and not (path / PACKAGE_MARK).is_file()):
                 raise BrushportError(f"'{path}' is a folder of other things; remove it or choose another name.")
-            os.replace(path, workshop / ".previous")
-        os.replace(temporary, path)
+            _swap_folders(path, temporary, workshop / PREVIOUS)
+        else:
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _swap_folders(path: Path, temporary: Path, previous: Path) -> None:
+    """Put ``temporary`` where ``path`` is; whatever interrupts that, ``path`` is one of the two afterwards."""
+    previous.mkdir()
+    try:
+        os.replace(path, previous / path.name)
+        os.replace(temporary, path)
+    except BaseException:
+        if not path.exists():
+            os.replace(previous / path.name, path)
+        raise
 
 
 def _sweep(folder: Path) -> None:
     for left in folder.glob(".partial-*"):
         owner = re.match(r"\.partial-(\d+)-", left.name)
         if owner and not psutil.pid_exists(int(owner[1])):
+            for package in (left / PREVIOUS).glob("*"):  # killed between the two renames of a package
+                if not (folder / package.name).exists():
+                    os.replace(package, folder / package.name)
             shutil.rmtree(left, ignore_errors=True)
 
 

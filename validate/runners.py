@@ -126,14 +126,14 @@ class TfliteRunner(Runner):
             detail, value = self._feeds[port.name], feed[port.name]
             as_pixels = port.is_image and detail["dtype"] == np.uint8
             value = to_pixels(value, port) if as_pixels else quantize(value, detail)
-            self.interpreter.set_tensor(detail["index"], to_layout(value, detail["shape"]))
+            self.interpreter.set_tensor(detail["index"], to_nhwc(value))
         self._timed(self.interpreter.invoke)
         outputs = {}
         for port in self.outputs:
             detail = self._results[port.name]
             value = self.interpreter.get_tensor(detail["index"])
             value = from_pixels(value, port) if port.name in self.eight_bit else dequantize(value, detail)
-            outputs[port.name] = value.transpose(0, 3, 1, 2) if value.shape != port.shape else value
+            outputs[port.name] = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
         return outputs
 
 
@@ -144,9 +144,9 @@ def by_port(ports: tuple[Port, ...], parts: Sequence[T], path: Path) -> dict[str
     return {port.name: part for port, part in zip(ports, parts, strict=True)}
 
 
-def to_layout(value: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """An NCHW value as the tensor of ``shape`` wants it: as it is, or NHWC."""
-    return value if value.shape == tuple(shape) else np.ascontiguousarray(value.transpose(0, 2, 3, 1))
+def to_nhwc(value: np.ndarray) -> np.ndarray:
+    """A value as our TFLite files take it: everything of rank 4 is NHWC there."""
+    return np.ascontiguousarray(value.transpose(0, 2, 3, 1)) if value.ndim == 4 else value
 
 
 def quantize(value: np.ndarray, detail: dict) -> np.ndarray:

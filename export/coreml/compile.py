@@ -107,6 +107,11 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
     graph = hub.model.graph
     values = Values(hub.model.opset_imports.get("", 0))
     names = port_names(hub)
+    for port in hub.inputs:
+        if not port.shape:
+            raise UnsupportedError(
+                f"Core ML takes no scalar, and the input '{port.name}' is one; give it the shape (1) in the ONNX file."
+            )
     placeholders = {
         names[port.name]: mb.placeholder(shape=port.shape, dtype=types.fp32, name=names[port.name])
         for port in hub.inputs

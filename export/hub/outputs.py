@@ -29,6 +29,10 @@ def restore_outputs(model: ir.Model, names: list[str]) -> list[str]:
         for other in _values(graph):
             if other.name == wanted:
                 other.name = _free_name(graph, wanted, names)
+        if wanted in graph.initializers:  # a constant that the file gives out under this name
+            constant = graph.initializers.pop(wanted)
+            constant.name = _free_name(graph, wanted, names)
+            graph.initializers.add(constant)
         copy = ir.node("Identity", [value], name=f"{wanted}_copy")
         copy.outputs[0].name, copy.outputs[0].type, copy.outputs[0].shape = wanted, value.type, value.shape
         graph.append(copy)

@@ -57,10 +57,14 @@ def read_ports(
     elif "value_range" in stated:
         stated.setdefault("output_range", stated["value_range"])
     ranges = {key: check_range(stated[key]) for key in RANGE_KEYS if key in stated}
-    reasons = []
+    reasons, outputs = [], dict.fromkeys([value.name for value in given], ranges.get("output_range"))
     if given and "output_range" not in ranges:
-        ranges["output_range"], why = detect_output_range(model, ranges.get("value_range") or (seen and seen[0]))
-        reasons.append(_reason("output", ranges["output_range"], why))
+        detected = detect_output_ranges(model, ranges.get("value_range") or (seen and seen[0]))
+        outputs = {name: found for name, (found, _) in detected.items()}
+        ranges["output_range"] = outputs[given[0].name]
+        alike = len(set(outputs.values())) == 1
+        for name, (found, why) in list(detected.items())[: 1 if alike else None]:
+            reasons.append(_reason("output" if alike else f"output '{name}' has its", found, why))
     if taken and "value_range" not in ranges:
         if seen is not None:
             ranges["value_range"], why = seen
@@ -71,11 +75,12 @@ def read_ports(
         reasons.insert(0, _reason("input", ranges["value_range"], why))
     note = " and ".join(reasons)
     notes = (f"{note[0].upper()}{note[1:]}; say --range or --output-range to override.",) if note else ()
-    return ModelPorts(_ports(model.graph.inputs, ranges, 0), _ports(model.graph.outputs, ranges, 1), notes)
+    inputs = dict.fromkeys([value.name for value in taken], ranges.get("value_range"))
+    return ModelPorts(_ports(model.graph.inputs, inputs), _ports(model.graph.outputs, outputs), notes)
 
 
-def _ports(values: Sequence[ir.Value], ranges: dict[str, tuple[float, float]], side: int) -> tuple[Port, ...]:
-    return tuple(Port(v.name, tuple(v.shape), ranges[RANGE_KEYS[side]] if is_picture(v) else None) for v in values)
+def _ports(values: Sequence[ir.Value], ranges: dict[str, tuple[float, float] | None]) -> tuple[Port, ...]:
+    return tuple(Port(value.name, tuple(value.shape), ranges.get(value.name)) for value in values)
 
 
 def _reason(side: str, found: tuple[float, float], why: str) -> str:
@@ -84,33 +89,47 @@ def _reason(side: str, found: tuple[float, float], why: str) -> str:
 
 def write_ranges(model: ir.Model, ports: ModelPorts) -> None:
     """Store the pictures' ranges in the metadata: a simplified graph no longer shows how its input is normalized."""
-    sides = zip(RANGE_KEYS, (ports.inputs, ports.outputs), strict=True)
-    found = {key: list(port.value_range) for key, side in sides for port in side if port.is_image}
+    found = {}
+    for key, side in zip(RANGE_KEYS, (ports.inputs, ports.outputs), strict=True):
+        ranges = {port.value_range for port in side if port.is_image}
+        if len(ranges) == 1:  # outputs that differ are told apart anew from their bounds
+            found[key] = list(ranges.pop())
     if found:
         write_metadata(model, {**read_metadata(model), **found})
 
 
-def detect_output_range(model: ir.Model, input_range: tuple[float, float] | None) -> tuple[tuple[float, float], str]:
-    """Judge by the bounds of the output pictures or, if they have none, run the model on a photo.
+def detect_output_ranges(
+    model: ir.Model, input_range: tuple[float, float] | None
+) -> dict[str, tuple[tuple[float, float], str]]:
+    """Judge each output picture by its bounds or, if it has none, by running the model on a photo.
 
-    The photo is in ``input_range`` if that is known, else in 0..1. Returns the range and the reason.
+    The photo is in ``input_range`` if that is known, else in 0..1. Returns each one's range and the reason, by name.
     """
     pictures = [value for value in model.graph.outputs if is_picture(value)]
-    limits = [bounds(value) for value in pictures]
-    low, high = min(pair[0] for pair in limits), max(pair[1] for pair in limits)
-    reason = f"its output is bounded to {low:g}..{high:g} by its last operators"
+    limits = {value.name: bounds(value) for value in pictures}
+    fed, painted = input_range or UNIT, {}
+    if not all(np.isfinite(pair).all() for pair in limits.values()):
+        painted = dict(zip(limits, run_on_photo(model, fed), strict=True))
+    return {name: _judge(pair, painted.get(name), fed) for name, pair in limits.items()}
+
+
+def _judge(
+    limits: tuple[float, float], painted: np.ndarray | None, fed: tuple[float, float]
+) -> tuple[tuple[float, float], str]:
+    """The usual range that ``limits`` mean or, without limits, what was ``painted`` from a photo in ``fed``."""
+    low, high = limits
+    if np.isfinite(low) and np.isfinite(high):
+        return _usual_range(low, high), f"its output is bounded to {low:g}..{high:g} by its last operators"
+    low, high = float(np.min(painted)), float(np.max(painted))
     if not (np.isfinite(low) and np.isfinite(high)):
-        fed = input_range or UNIT
-        outputs = run_on_photo(model, fed)
-        low, high = min(float(np.min(o)) for o in outputs), max(float(np.max(o)) for o in outputs)
-        if not (np.isfinite(low) and np.isfinite(high)):
-            return UNIT, f"a photo in {fed[0]:g}..{fed[1]:g} makes it give values that are not finite"
-        reason = f"a photo in {fed[0]:g}..{fed[1]:g} comes out as {low:.2f}..{high:.2f}"
+        return UNIT, f"a photo in {fed[0]:g}..{fed[1]:g} makes it give values that are not finite"
+    return _usual_range(low, high), f"a photo in {fed[0]:g}..{fed[1]:g} comes out as {low:.2f}..{high:.2f}"
+
+
+def _usual_range(low: float, high: float) -> tuple[float, float]:
     if max(abs(low), abs(high)) > BYTE_EXTENT:
-        return BYTES, reason
-    if low < SIGNED_MINIMUM and high <= SIGNED_MAXIMUM:
-        return SIGNED, reason
-    return UNIT, reason
+        return BYTES
+    return SIGNED if low < SIGNED_MINIMUM and high <= SIGNED_MAXIMUM else UNIT
 
 
 def run_on_photo(model: ir.Model, value_range: tuple[float, float] = UNIT) -> list[np.ndarray]:

@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import onnx
 import onnx_ir
 import pytest
 
@@ -125,6 +126,65 @@ def test_a_full_disk_leaves_nothing(painter, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         export_model(painter, "tflite", output=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_hub_file_leaves_the_older_artifact_alone(painter, tmp_path):
+    first = export_model(painter, "tflite", output=tmp_path)
+    before = first.path.read_bytes()
+    other = export_model(painter, "tflite", size=(48, 80), output=tmp_path / "other")
+    (tmp_path / other.manifest["hub"]["file"]).mkdir()
+    with pytest.raises(BrushportError, match="folder of other things"):
+        export_model(painter, "tflite", size=(48, 80), output=tmp_path)
+    assert first.path.read_bytes() == before
+
+
+def save_graph(path, nodes, inputs, outputs, constants=()):
+    """Write an ONNX file of ``nodes``; inputs and outputs are name → shape."""
+    make = onnx.helper.make_tensor_value_info
+    kinds = [[make(name, onnx.TensorProto.FLOAT, shape) for name, shape in side.items()] for side in (inputs, outputs)]
+    graph = onnx.helper.make_graph(nodes, "graph", *kinds, list(constants))
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+def test_two_output_pictures_keep_their_own_ranges(tmp_path, target):
+    nodes = [onnx.helper.make_node("Sigmoid", ["x"], ["unit"]), onnx.helper.make_node("Tanh", ["x"], ["signed"])]
+    shape = [1, 3, 32, 32]
+    model = save_graph(tmp_path / "two.onnx", nodes, {"x": shape}, {"unit": shape, "signed": shape})
+    result = export_model(model, target, precision="fp32", io="tensor", output=tmp_path)
+    assert [output["range"] for output in result.manifest["outputs"]] == [[0, 1], [-1, 1]]
+    pixels = export_model(model, target, precision="fp32", output=tmp_path)
+    assert pixels.comparison.passes("fp32")
+
+
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+def test_a_block_of_equal_sides_keeps_its_layout(tmp_path, target):
+    weights = onnx.numpy_helper.from_array(
+        np.random.default_rng(0).standard_normal((16, 3, 1, 1)).astype(np.float32), "weights"
+    )
+    node = onnx.helper.make_node("Conv", ["x", "weights"], ["y"])
+    shapes = {"x": [1, 3, 16, 16]}, {"y": [1, 16, 16, 16]}
+    model = save_graph(tmp_path / "cube.onnx", [node], *shapes, [weights])
+    result = export_model(model, target, precision="fp32", output=tmp_path)
+    assert result.comparison.mean_psnr > 60
+
+
+def test_core_ml_refuses_a_scalar_by_name_and_tflite_takes_it(tmp_path):
+    node, shape = onnx.helper.make_node("Mul", ["x", "gain"], ["y"]), [1, 3, 32, 32]
+    model = save_graph(tmp_path / "scalar.onnx", [node], {"x": shape, "gain": []}, {"y": shape})
+    with pytest.raises(BrushportError, match="'gain'"):
+        export_model(model, "coreml", output=tmp_path)
+    assert export_model(model, "tflite", precision="fp32", output=tmp_path).comparison.passes("fp32")
+
+
+def test_a_constant_output_is_an_output(tmp_path):
+    constant = onnx.numpy_helper.from_array(np.full((1, 3, 32, 32), 0.5, np.float32), "c")
+    nodes = [onnx.helper.make_node("Sigmoid", ["x"], ["y"]), onnx.helper.make_node("Identity", ["c"], ["o"])]
+    shape = [1, 3, 32, 32]
+    model = save_graph(tmp_path / "constant.onnx", nodes, {"x": shape}, {"y": shape, "o": shape}, [constant])
+    result = export_model(model, "tflite", precision="fp32", output=tmp_path)
+    assert [output["name"] for output in result.manifest["outputs"]] == ["y", "o"]
 
 
 def test_photos_of_ones_own_are_used(painter, tmp_path):

@@ -2,6 +2,7 @@ import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -64,6 +65,18 @@ def test_another_networks_file_under_this_name_is_found_out(artifacts, tmp_path)
     result = run(artifacts)  # a manifest that claims the wrong file is its own: the picture tells
     assert result.exit_code == 1
     assert result.output.count("not the same picture") == 1
+
+
+def test_a_network_without_a_picture_to_show_says_so(tmp_path):
+    node = onnx.helper.make_node("GlobalAveragePool", ["x"], ["y"])
+    make = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph([node], "pool", [make("x", 1, [1, 3, 32, 32])], [make("y", 1, [1, 3, 1, 1])])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)]), tmp_path / "pool.onnx")
+    result = export_model(tmp_path / "pool.onnx", "tflite", precision="fp32", output=tmp_path)
+    assert run(result.path).exit_code == 0
+    shown = run(result.path, "--picture", tmp_path / "pool.png")
+    assert shown.exit_code == 2
+    assert "no picture to show" in shown.output
 
 
 def read_manifest(folder):

@@ -66,3 +66,33 @@ def test_sha256_sees_names_and_contents(tmp_path):
     assert sha256(tmp_path / "a") != sha256(tmp_path / "b")
     assert sha256(tmp_path / "a" / "x") == hashlib.sha256(b"1").hexdigest()
     assert size_of(tmp_path) == 2
+
+
+def package(path, content):
+    path.mkdir(parents=True)
+    (path / "Manifest.json").write_text(content)
+    return path
+
+
+def test_a_package_survives_an_interrupted_swap(tmp_path, monkeypatch):
+    path, renames = package(tmp_path / "model.mlpackage", "old"), []
+
+    def interrupted(source, destination, replace=os.replace):
+        renames.append(source)
+        if len(renames) == 2:
+            raise KeyboardInterrupt
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        package(temporary, "new")
+    assert (path / "Manifest.json").read_text() == "old"
+
+
+def test_a_package_whose_swap_was_killed_comes_back(tmp_path):
+    finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    package(tmp_path / f".partial-{int(finished.stdout)}-x" / ".previous" / "model.mlpackage", "old")
+    with replacing(tmp_path / "other.bin") as temporary:
+        temporary.write_text("other")
+    assert (tmp_path / "model.mlpackage" / "Manifest.json").read_text() == "old"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["model.mlpackage", "other.bin"]
