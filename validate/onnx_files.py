@@ -14,6 +14,7 @@ from validate.errors import BrushportError
 
 METADATA_KEY = "brushport"  # under which our own networks say what they take, as JSON
 MAX_PROTOBUF_BYTES = 2**31 - 1  # protobuf's own limit on one message; larger models keep weights outside
+MAX_IR_VERSION = 10  # what ONNX Runtime has taken since 1.17; it refuses files of a version newer than it is
 MAX_MESSAGE = 240  # characters kept of an error that another library wrote
 
 
@@ -44,6 +45,7 @@ def read_model(path: Path) -> ir.Model:
         raise BrushportError(f"{path} is not an ONNX file, or it is cut short: it holds no graph with outputs.")
     _check(path)
     try:
+        proto.ir_version = min(proto.ir_version, MAX_IR_VERSION)
         model = ir.from_proto(proto)
         ir.external_data.set_base_dir(model.graph, path.parent)
         return ir.external_data.load_to_model(model)

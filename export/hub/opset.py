@@ -9,7 +9,7 @@ from onnxscript.version_converter import convert_version
 
 from export.hub.model import HUB_OPSET
 from validate.errors import BrushportError, UnsupportedError
-from validate.onnx_files import short
+from validate.onnx_files import MAX_IR_VERSION, short
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 FIRST_SCRIPT_OPSET = 18  # onnxscript's converter starts here; onnx's own adapters lead up to it
@@ -45,6 +45,7 @@ def standardize(model: ir.Model) -> ir.Model:
     for domain in list(model.opset_imports):
         del model.opset_imports[domain]
     model.opset_imports[""] = HUB_OPSET
+    model.ir_version = MAX_IR_VERSION
     return model
 
 

@@ -178,6 +178,14 @@ def test_core_ml_refuses_a_scalar_by_name_and_tflite_takes_it(tmp_path):
     assert export_model(model, "tflite", precision="fp32", output=tmp_path).comparison.passes("fp32")
 
 
+def test_a_file_newer_than_the_runtimes_is_brought_down_to_them(painter, tmp_path):
+    model = onnx.load(painter)
+    model.ir_version = onnx.IR_VERSION
+    onnx.save(model, tmp_path / "new.onnx")
+    result = export_model(tmp_path / "new.onnx", "tflite", output=tmp_path)
+    assert onnx.load(tmp_path / result.manifest["hub"]["file"]).ir_version == 10
+
+
 def test_a_constant_output_is_an_output(tmp_path):
     constant = onnx.numpy_helper.from_array(np.full((1, 3, 32, 32), 0.5, np.float32), "c")
     nodes = [onnx.helper.make_node("Sigmoid", ["x"], ["y"]), onnx.helper.make_node("Identity", ["c"], ["o"])]
