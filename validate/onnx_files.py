@@ -14,7 +14,7 @@ from validate.errors import BrushportError
 
 METADATA_KEY = "brushport"  # under which our own networks say what they take, as JSON
 MAX_PROTOBUF_BYTES = 2**31 - 1  # protobuf's own limit on one message; larger models keep weights outside
-MAX_IR_VERSION = 10  # what ONNX Runtime has taken since 1.17; it refuses files of a version newer than it is
+MAX_IR_VERSION = 10  # what ONNX Runtime has taken since 1.18; it refuses files of a version newer than it is
 MAX_MESSAGE = 240  # characters kept of an error that another library wrote
 
 
