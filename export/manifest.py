@@ -17,6 +17,7 @@ from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison
 from validate.files import sha256, size_of
 from validate.ports import PORTS_KEY, STYLE, Port, ports_to_json
 from validate.report import sayable
+from validate.runners import runs_natively
 
 TOOLS = ("coremltools", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 MANIFEST_KEY = "brushport_manifest"
@@ -116,11 +117,6 @@ def measured_facts(artifact: Path, comparison: Comparison | None, floor: float |
             "machine": f"{platform.system()} {platform.machine()}, 2 threads",
         }
     return sayable(facts)
-
-
-def runs_natively(artifact: Path) -> bool:
-    """Whether this machine runs the artifact itself, so that its milliseconds mean something."""
-    return artifact.suffix != ".mlpackage" or platform.system() == "Darwin"
 
 
 def rounded(value: float | None, digits: int) -> float | None:

@@ -17,8 +17,8 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from validate.errors import BrushportError
-from validate.onnx_files import METADATA_KEY, short
+from validate.errors import BrushportError, short
+from validate.onnx_files import METADATA_KEY
 
 if TYPE_CHECKING:
     import torch

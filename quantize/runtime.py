@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime
 
-from validate.errors import BrushportError
+from validate.errors import BrushportError, short
 
 Sample = Mapping[str, np.ndarray]  # what a model is fed once: arrays by input name
 
@@ -29,7 +29,7 @@ def open_session(model: ir.Model, *, simulate: bool = False) -> onnxruntime.Infe
             ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's classes derive from Exception alone
-        raise BrushportError(f"ONNX Runtime cannot load the model: {_sentence(error)}.") from error
+        raise BrushportError(f"ONNX Runtime cannot load the model: {short(error)}.") from error
 
 
 def run(
@@ -39,9 +39,4 @@ def run(
     try:
         return session.run(None if outputs is None else list(outputs), dict(sample))
     except Exception as error:
-        raise BrushportError(f"ONNX Runtime cannot run the model: {_sentence(error)}.") from error
-
-
-def _sentence(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
+        raise BrushportError(f"ONNX Runtime cannot run the model: {short(error)}.") from error

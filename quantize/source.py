@@ -8,8 +8,8 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass, RemoveInitializersFromInputsPass
 
-from validate.errors import BrushportError, UnsupportedError
-from validate.onnx_files import MAX_PROTOBUF_BYTES, read_model, short
+from validate.errors import BrushportError, UnsupportedError, short
+from validate.onnx_files import MAX_PROTOBUF_BYTES, read_model
 
 
 def read_onnx(path: Path) -> ir.Model:

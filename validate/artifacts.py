@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from validate.errors import BrushportError
 from validate.manifest import TARGETS, Entry, find_hub, read_entry
 from validate.photos import default_photos, load_photos
 from validate.report import Row
-from validate.runners import OnnxRunner, Runner, open_artifact
+from validate.runners import OnnxRunner, Runner, open_artifact, runs_natively
 
 DEFAULT_PHOTOS = 3
 Line = list[tuple[str, np.ndarray]]
@@ -36,9 +35,8 @@ class Family:
         """Each artifact's result against the hub."""
         for path, entry, runner in self.members:
             result = compare(self.reference, runner, self.feeds)
-            native = path.suffix != ".mlpackage" or platform.system() == "Darwin"
             precision = entry["precision"]
-            yield Row(path, precision, result, result.passes(precision, floor), native)
+            yield Row(path, precision, result, result.passes(precision, floor), runs_natively(path))
 
     def lines(self) -> Iterator[Line]:
         """For each style a line of labeled pictures: photo, hub, every artifact."""

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from validate.compare import SSIM_FLOORS
 from validate.errors import BrushportError
 from validate.files import replacing, sha256
 
@@ -75,7 +76,7 @@ def _is_whole(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
         and all(isinstance(entry.get(key), str) for key in ("name", "target", "precision", "sha256"))
-        and entry["precision"] in ("fp32", "fp16", "int8")
+        and entry["precision"] in SSIM_FLOORS
         and isinstance(entry.get("styles"), list)
         and isinstance(entry.get("hub"), dict)
         and all(isinstance(entry["hub"].get(key), str) for key in ("file", "sha256"))

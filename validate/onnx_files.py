@@ -10,12 +10,11 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
-from validate.errors import BrushportError
+from validate.errors import BrushportError, short
 
 METADATA_KEY = "brushport"  # under which our own networks say what they take, as JSON
 MAX_PROTOBUF_BYTES = 2**31 - 1  # protobuf's own limit on one message; larger models keep weights outside
 MAX_IR_VERSION = 10  # what ONNX Runtime has taken since 1.18; it refuses files of a version newer than it is
-MAX_MESSAGE = 240  # characters kept of an error that another library wrote
 
 
 def read_model(path: Path) -> ir.Model:
@@ -88,12 +87,6 @@ def check_range(value_range: object) -> tuple[float, float]:
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise BrushportError(f"A value range goes from black up to white, not from {low:g} to {high:g}.")
     return low, high
-
-
-def short(error: object) -> str:
-    """What another library reported, on one line and cut to a readable length."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
 def _check(path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from validate.errors import BrushportError
+from validate.errors import BrushportError, short
 from validate.ports import PORTS_KEY, Port, ports_from_json
 
 THREADS = 2  # what a phone's big cores and the peers' figures use
@@ -56,11 +56,11 @@ class Runner(ABC):
         try:
             result = call(*arguments)
         except (RuntimeError, ValueError) as error:
-            raise BrushportError(f"The model cannot be run: {first_line(error)}.") from error
+            raise BrushportError(f"The model cannot be run: {short(error)}.") from error
         except Exception as error:
             if not type(error).__module__.startswith("onnxruntime"):  # its exceptions share no public base class
                 raise
-            raise BrushportError(f"ONNX Runtime cannot run the model: {first_line(error)}.") from error
+            raise BrushportError(f"ONNX Runtime cannot run the model: {short(error)}.") from error
         self.milliseconds.append(1000 * (time.perf_counter() - started))
         return result
 
@@ -68,6 +68,11 @@ class Runner(ABC):
     def latency(self) -> float | None:
         """Median milliseconds a run; the first, which warms up, is left out when there are more."""
         return float(np.median(self.milliseconds[1:] or self.milliseconds)) if self.milliseconds else None
+
+
+def runs_natively(artifact: Path) -> bool:
+    """Whether this machine runs the artifact itself, so that its milliseconds mean something."""
+    return artifact.suffix != ".mlpackage" or sys.platform == "darwin"
 
 
 def resident() -> int:
@@ -90,7 +95,7 @@ class OnnxRunner(Runner):
             source = model if isinstance(model, bytes) else str(model)
             self.session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exceptions share no public base class
-            raise BrushportError(f"ONNX Runtime cannot run the model: {first_line(error)}.") from error
+            raise BrushportError(f"ONNX Runtime cannot run the model: {short(error)}.") from error
         super().__init__(inputs, outputs, before)
 
     def _run(self, feed: Tensors) -> Tensors:
@@ -113,7 +118,7 @@ class TfliteRunner(Runner):
                 self.interpreter = Interpreter(model_path=str(path), num_threads=THREADS)
                 self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BrushportError(f"LiteRT cannot load '{path}': {first_line(error)}.") from error
+            raise BrushportError(f"LiteRT cannot load '{path}': {short(error)}.") from error
         super().__init__(*(ports or embedded_ports(tflite_metadata(path), path)), before)
         self._feeds = by_port(self.inputs, self.interpreter.get_input_details(), path)
         self._results = by_port(self.outputs, self.interpreter.get_output_details(), path)
@@ -266,8 +271,3 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, without its closing stop."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

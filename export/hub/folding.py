@@ -6,8 +6,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript import optimizer
 
-from validate.errors import BrushportError
-from validate.onnx_files import short
+from validate.errors import BrushportError, short
 
 KEPT_OPS = ("QuantizeLinear", "DequantizeLinear")  # a quantized weight stays 8 bits wide
 MAX_SMALL_ELEMENTS = 2**16  # a folded constant may have this many; more only if what it comes from has as many

@@ -8,8 +8,8 @@ from onnx_ir.passes import common
 from onnxscript.version_converter import convert_version
 
 from export.hub.model import HUB_OPSET
-from validate.errors import BrushportError, UnsupportedError
-from validate.onnx_files import MAX_IR_VERSION, short
+from validate.errors import BrushportError, UnsupportedError, short
+from validate.onnx_files import MAX_IR_VERSION
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 FIRST_SCRIPT_OPSET = 18  # onnxscript's converter starts here; onnx's own adapters lead up to it

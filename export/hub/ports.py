@@ -12,8 +12,8 @@ import onnx_ir as ir
 from export.hub.input_range import BYTES, SIGNED, UNIT
 from export.hub.ranges import bounds
 from export.hub.shapes import is_image_shape
-from validate.errors import BrushportError
-from validate.onnx_files import METADATA_KEY, check_range, read_metadata, short
+from validate.errors import BrushportError, short
+from validate.onnx_files import METADATA_KEY, check_range, read_metadata
 from validate.ports import Port
 
 RANGE_KEYS = ("value_range", "output_range")  # of the metadata: pictures that go in, pictures that come out

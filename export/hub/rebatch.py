@@ -12,8 +12,7 @@ import onnx_ir as ir
 from export.hub.folding import fold_constants
 from export.hub.passes.rewrite import constant, new_constant
 from export.hub.shapes import forget_shapes, infer_shapes, is_image_shape, shape_text
-from validate.errors import BrushportError
-from validate.onnx_files import short
+from validate.errors import BrushportError, short
 
 MAX_DIFFERENCE = 1e-4  # of the outputs' largest magnitude: float32, summed in another order
 TRIED_SIDE = 64  # pixels, where the file leaves the size open and none was asked for

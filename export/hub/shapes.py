@@ -5,8 +5,7 @@ from __future__ import annotations
 import onnx
 import onnx_ir as ir
 
-from validate.errors import BrushportError, UnsupportedError
-from validate.onnx_files import short
+from validate.errors import BrushportError, UnsupportedError, short
 
 IMAGE_CHANNELS = (1, 3)
 MAX_SIDE = 8192  # pixels; a picture of 8192×8192 is 800 MB as float32, more than a phone has to give

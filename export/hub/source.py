@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from validate.command import unknown
-from validate.errors import BrushportError
-from validate.onnx_files import short
+from validate.errors import BrushportError, short
 
 ZOO_FOLDER = Path(__file__).resolve().parent.parent / "zoo"
 RUN_MODEL = "model.onnx"
