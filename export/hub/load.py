@@ -41,6 +41,7 @@ def load_hub(
     value_range: tuple[float, float] | None = None,
     output_range: tuple[float, float] | None = None,
     name: str | None = None,
+    tensors: bool = False,
 ) -> Hub:
     """Load a model and make it a hub: checked, of fixed shapes, simplified, its ports understood.
 
@@ -50,7 +51,8 @@ def load_hub(
     weight each in that order.
     ``value_range`` says which tensor values are black and white in the pictures that go in, ``output_range`` in those
     that come out, by default the same; without both the model's own metadata say so, or each is found out (and
-    ``Hub.notes`` tells how). ``name`` is what artifacts are called.
+    ``Hub.notes`` tells how). ``name`` is what artifacts are called. ``tensors`` takes every port as it stands in the
+    file: nothing is a picture, so no port is turned to NCHW, to a batch of one or given a range.
 
     Raises :class:`~validate.errors.BrushportError`, one sentence, for everything that a user can put right.
     """
@@ -58,20 +60,20 @@ def load_hub(
     model = standardize(read_model(path))
     rounded = to_float32(model)
     check_inputs(model)
-    turned = channels_first(model)
+    turned = () if tensors else channels_first(model)
     outputs = [value.name for value in model.graph.outputs]
     metadata = read_metadata(model)
     if size is None and "default_size" in metadata and has_open_size(model):
         size = (metadata["default_size"],) * 2
     if size is not None:
         size = check_size(size, metadata.get("size_multiple", 1))
-    if batch_of(model) > 1:
+    if batch_of(model) > 1 and not tensors:
         rebatch_model(model, size)
     if size is not None and has_other_size(model, size):
         fix_input_shapes(model, None)
         resize_model(model, size)
     else:
-        fix_input_shapes(model, size)
+        fix_input_shapes(model, size, any_batch=tensors)
     names = style_names(model, metadata)
     if styles is not None:
         names = select_styles(model, names, styles)
@@ -81,13 +83,13 @@ def load_hub(
     refuse_subgraphs(model)
     infer_shapes(model)
     require_static(model)
-    seen = find_input_range([value for value in model.graph.inputs if is_picture(value)])
+    seen = None if tensors else find_input_range([value for value in model.graph.inputs if is_picture(value)])
     simplify(model)
     clean_up(model)
     renamed = restore_outputs(model, outputs)
     infer_shapes(model)
     require_static(model)
-    ports = read_ports(model, value_range, output_range, seen)
+    ports = read_ports(model, value_range, output_range, seen, tensors)
     write_ranges(model, ports)
     notes = (*([FLOAT32_NOTE] if rounded else []), *turned, *renamed, *ports.notes)
     return Hub(model, name or stem, ports.inputs, ports.outputs, names, str(path), notes)
