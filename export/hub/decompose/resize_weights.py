@@ -122,9 +122,8 @@ def _places(node: ir.Node, size: int, out: int, scale: float, roi: tuple[float, 
     if mode == "pytorch_half_pixel":
         return np.zeros(1, np.float32)
     if mode == "half_pixel_symmetric":
-        center = np.float32(size) / np.float32(2)
-        offset = center * (np.float32(1) - np.float32(out) / (factor * np.float32(size)))
-        return offset + (i + half) / factor - half
+        offset = np.float32(size / 2) * (np.float32(1) - np.float32(out) / (factor * np.float32(size)))
+        return (float(offset) + (i + 0.5).astype(np.float64) / float(factor) - 0.5).astype(np.float32)
     if mode == "asymmetric":
         return i / factor
     if mode == "tf_half_pixel_for_nn":
@@ -148,7 +147,11 @@ def _matrix(node: ir.Node, axis: int, places: np.ndarray) -> np.ndarray:
         matrix = np.zeros((len(places), size))
         matrix[np.arange(len(places)), _nearest(node, places, size)] = 1
     elif mode in SUPPORT:
-        shrink = min(1.0, scales_and_sizes(node)[0][axis]) if attribute(node, "antialias", 0) else 1.0
+        scale = scales_and_sizes(node)[0][axis]
+        antialias = attribute(node, "antialias", 0)
+        if antialias and scale != 1 and len(places) == size:
+            raise _unsupported(node, "ONNX Runtime leaves alone an axis whose size stays, against the specification")
+        shrink = min(1.0, scale) if antialias else 1.0
         matrix = _weights(node, mode, places.astype(np.float64), size, shrink)
     else:
         raise _unsupported(node, f"mode '{mode}' is not defined")
