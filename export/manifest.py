@@ -54,7 +54,7 @@ def static_facts(hub: Hub, digest: str, target: Target, precision: str, io: str)
 def describe(port: Port, name: str, target: Target, io: str) -> dict:
     """One input or output as the artifact has it: ``name`` there, shape, layout, dtype, color order and value range."""
     layout = target.layout if len(port.shape) == 4 else None
-    shape = list(port.shape)
+    shape = list(port.shape or target.scalar)
     if layout == "NHWC":
         shape = [shape[0], *shape[2:], shape[1]]
     as_image = port.is_image and io == "image"
@@ -63,7 +63,7 @@ def describe(port: Port, name: str, target: Target, io: str) -> dict:
         "kind": "image" if port.is_image else "weights" if port.name == STYLE else "tensor",
         "shape": shape,
         "layout": layout,
-        "dtype": target.image_dtype if as_image else "float32",
+        "dtype": target.image_dtype if as_image else target.dtypes.get(port.dtype, port.dtype),
         "color": port.color,
         "range": [0, 255] if as_image else list(port.value_range) if port.is_image else None,
     }

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Target:
     """One kind of artifact: its file ending, its precisions with what each needs, its compiler.
 
-    ``port_names`` gives the names of a hub's inputs and outputs in the file.
+    ``port_names`` gives the names of a hub's inputs and outputs in the file. ``dtypes`` says for what ports hold that
+    is no picture, as far as the file holds it otherwise, and ``scalar`` is the shape of a single number.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Target:
     port_names: Callable[[Hub], dict[str, str]]
     layout: str
     image_dtype: str
+    dtypes: dict[str, str]
+    scalar: tuple[int, ...] = ()
 
 
 def _coreml(hub: Hub, path: Path, **options) -> None:
@@ -70,6 +73,8 @@ TARGETS = {
         _coreml_names,
         "NCHW",
         "image",
+        dict.fromkeys(("int64", "int8", "uint8", "bool"), "int32"),
+        (1,),
     ),
     "tflite": Target(
         "tflite",
@@ -84,6 +89,7 @@ TARGETS = {
         _tflite_names,
         "NHWC",
         "uint8",
+        {},
     ),
 }
 

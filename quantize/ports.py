@@ -24,7 +24,8 @@ def ports_of(
     def port(value: ir.Value, value_range: tuple[float, float] | None) -> Port:
         shape = tuple(value.shape)
         picture = len(shape) == 4 and shape[0] == 1 and shape[1] in (1, 3) and min(shape[2:]) > 1
-        return Port(value.name, shape, value_range if picture else None)
+        picture = picture and value.dtype is ir.DataType.FLOAT
+        return Port(value.name, shape, value_range if picture else None, value.dtype.numpy().name)
 
     inputs = [value for value in model.graph.inputs if not value.is_initializer()]
     outputs = tuple(port(value, output_range or value_range) for value in model.graph.outputs)

@@ -115,6 +115,7 @@ def as_pictures(expected: np.ndarray, got: np.ndarray, port: Port) -> tuple[np.n
     """Both values as H×W×C in [0, 1]; a value that is no picture is scaled by the expected one's own range."""
     if port.is_image:
         return tensor_to_picture(expected, port), tensor_to_picture(got, port)
+    expected, got = (np.asarray(value, np.float32) for value in (expected, got))
     low, high = float(expected.min()), float(expected.max())
     scale = (high - low) or 1.0
     planes = [((value - low) / scale).astype(np.float32) for value in (expected, got)]

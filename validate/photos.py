@@ -202,8 +202,9 @@ def photo_samples(photos: Iterable[np.ndarray], inputs: Sequence[Port]) -> Itera
     as there are picture ports.
 
     ``style`` of shape (1, N) takes its N one-hot vectors in turn, one a photo, so that a run over the photos sees
-    every style. A scalar is 1. Any other port takes normally distributed numbers, for a photo's index always the
-    same. Raises :class:`BrushportError` when a photo is not of the first picture port's size.
+    every style. A scalar is 1. Any other port takes normally distributed numbers, or 0 and 1 where it holds whole
+    numbers, which may be indices; for a photo's index always the same. Raises :class:`BrushportError` when a photo is
+    not of the first picture port's size.
     """
     pictures = [port for port in inputs if port.is_image]
     earlier: deque[np.ndarray] = deque(maxlen=max(len(pictures) - 1, 0))  # the latest first
@@ -230,10 +231,11 @@ def _other_photo(photo: np.ndarray, earlier: Sequence[np.ndarray], place: int, s
 def _numbers(port: Port, index: int, random: np.random.Generator) -> np.ndarray:
     """What ``port``, which is no picture, takes beside photo number ``index``."""
     if port.shape == ():
-        return np.array(1.0, np.float32)
+        return np.array(1, port.dtype)
     if port.name == STYLE and len(port.shape) == 2 and port.shape[0] == 1:
         return np.eye(port.shape[1], dtype=np.float32)[[index % port.shape[1]]]
-    return random.standard_normal(port.shape, np.float32)
+    numbers = random.standard_normal(port.shape, np.float32)
+    return numbers if port.dtype == "float32" else (numbers > 0).astype(port.dtype)
 
 
 def tensor_to_picture(tensor: np.ndarray, port: Port) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 # Under this name every artifact carries its ports, so that it can be checked without its manifest.
 PORTS_KEY = "brushport_ports"
+DTYPES = ("float32", "int32", "int64", "int8", "uint8", "bool")  # what a port may hold
 STYLE = "style"  # the input of N weights that selects or blends N styles
 
 
@@ -18,11 +19,13 @@ class Port:
     ``shape`` is the hub's: ``(1, C, H, W)`` for pictures. ``value_range`` is ``(black, white)`` — the tensor
     values that stand for 8-bit 0 and 255, ``(0, 1)``, ``(0, 255)`` or ``(-1, 1)`` — and ``None`` for a port that
     is no picture, such as ``style`` of shape ``(1, N)``. Pictures are RGB with 3 channels, gray with 1.
+    ``dtype`` is numpy's name of what the hub holds: ``float32``, which pictures always are, or one of ``DTYPES``.
     """
 
     name: str
     shape: tuple[int, ...]
     value_range: tuple[float, float] | None = None
+    dtype: str = "float32"
 
     @property
     def is_image(self) -> bool:
@@ -45,7 +48,10 @@ def ports_from_json(text: str) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
 
     def port(fields: dict) -> Port:
         value_range = fields["value_range"]
-        return Port(fields["name"], tuple(fields["shape"]), tuple(value_range) if value_range else None)
+        dtype = fields.get("dtype", "float32")
+        if dtype not in DTYPES:
+            raise ValueError(f"no port holds {dtype}")
+        return Port(fields["name"], tuple(fields["shape"]), tuple(value_range) if value_range else None, dtype)
 
     stored = json.loads(text)
     return tuple(map(port, stored["inputs"])), tuple(map(port, stored["outputs"]))

@@ -1,4 +1,4 @@
-"""One way to run a hub, a ``.tflite`` and a ``.mlpackage``: float32 NCHW in hub values, in and out."""
+"""One way to run a hub, a ``.tflite`` and a ``.mlpackage``: the hub's NCHW, dtypes and values, in and out."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Runner(ABC):
         self._resident_before = resident_before
 
     def run(self, feed: Tensors) -> Tensors:
-        """Outputs by name for inputs by name, all float32, NCHW, in the ports' hub values."""
+        """Outputs by name for inputs by name, of the ports' shapes (NCHW), dtypes and hub values."""
         for port in self.inputs:
             if port.name not in feed:
                 raise BrushportError(f"The input '{port.name}' was not given; the model takes it.")
-        outputs = self._run({port.name: feed[port.name] for port in self.inputs})
+        outputs = self._run({port.name: np.asarray(feed[port.name], port.dtype) for port in self.inputs})
         if self.memory is None:
             self.memory = max(0, resident() - self._resident_before)
         return outputs
@@ -138,7 +138,8 @@ class TfliteRunner(Runner):
             detail = self._results[port.name]
             value = self.interpreter.get_tensor(detail["index"])
             value = from_pixels(value, port) if port.name in self.eight_bit else dequantize(value, detail)
-            outputs[port.name] = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+            value = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+            outputs[port.name] = value.astype(port.dtype, copy=False)
         return outputs
 
 
@@ -155,7 +156,7 @@ def to_nhwc(value: np.ndarray) -> np.ndarray:
 
 
 def quantize(value: np.ndarray, detail: dict) -> np.ndarray:
-    """A float value in the dtype of an interpreter's tensor: q = round(x / scale) + zero point, clamped."""
+    """A value in an interpreter's dtype: q = round(x / scale) + zero point, clamped, where the tensor has a scale."""
     dtype, (scale, zero_point) = detail["dtype"], detail["quantization"]
     if not scale:
         return value.astype(dtype)
@@ -164,9 +165,9 @@ def quantize(value: np.ndarray, detail: dict) -> np.ndarray:
 
 
 def dequantize(value: np.ndarray, detail: dict) -> np.ndarray:
-    """An interpreter's tensor as float32: x = scale (q - zero point)."""
+    """An interpreter's tensor as float32, x = scale (q - zero point), where it has a scale."""
     scale, zero_point = detail["quantization"]
-    return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value.astype(np.float32)
+    return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
 
 
 class CoreMLRunner(Runner):
@@ -191,14 +192,17 @@ class CoreMLRunner(Runner):
         given = {}
         for name, value in feed.items():
             feature = self._feeds[name]
-            given[feature.name] = as_image(to_pixels(value, ports[name])) if feature.is_image else value
+            if feature.is_image:
+                given[feature.name] = as_image(to_pixels(value, ports[name]))
+            else:  # Core ML has no scalars: they are presented as arrays of one number
+                given[feature.name] = value.reshape(feature.shape if value.ndim == 0 else value.shape)
         result = self._timed(self.model.predict, given)
         outputs = {}
         for port in self.outputs:
             value = result[self._results[port.name].name]
             if port.name in self.eight_bit:
                 value = from_pixels(planes_of(value), port)
-            outputs[port.name] = np.asarray(value, np.float32).reshape(port.shape)
+            outputs[port.name] = np.asarray(value).astype(port.dtype).reshape(port.shape)
         return outputs
 
 

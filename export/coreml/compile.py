@@ -27,6 +27,9 @@ IO = Literal["image", "tensor"]
 
 _ONNX = ("", "ai.onnx")
 
+SCALAR = (1,)
+"""The shape of a scalar at a program's doors, where Core ML takes arrays only."""
+
 _RESERVED = frozenset(
     {"any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "state"}
     | {"bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
@@ -53,7 +56,8 @@ def compile_coreml(
         io: ``"image"`` makes every picture port an RGB (gray for one channel) image of 0 to 255, which an app
             sees as a pixel buffer; scaling to and from the hub's value range happens in the program.
             ``"tensor"`` keeps float32 ``(1, C, H, W)`` arrays in the hub's value range. Ports that are no
-            picture, such as ``style``, are float32 arrays either way.
+            picture, such as ``style``, are float32 arrays either way, or int32 where the hub holds whole numbers or
+            truth values; a scalar is an array of one number.
         metadata: stored as it is in the model's user-defined metadata; the keys ``description``, ``author``,
             ``license`` and ``version`` also fill the fields that Xcode shows.
 
@@ -107,13 +111,12 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
     graph = hub.model.graph
     values = Values(hub.model.opset_imports.get("", 0))
     names = port_names(hub)
-    for port in hub.inputs:
-        if not port.shape:
-            raise UnsupportedError(
-                f"Core ML takes no scalar, and the input '{port.name}' is one; give it the shape (1) in the ONNX file."
-            )
     placeholders = {
-        names[port.name]: mb.placeholder(shape=port.shape, dtype=types.fp32, name=names[port.name])
+        names[port.name]: mb.placeholder(
+            shape=port.shape or SCALAR,
+            dtype=types.fp32 if port.dtype == "float32" else types.int32,
+            name=names[port.name],
+        )
         for port in hub.inputs
     }
     program = Program()
@@ -122,7 +125,9 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
             var = function.inputs[names[port.name]]
             if io == "image" and port.is_image:
                 var = pictures.from_bytes(var, port.value_range)
-            values[value] = var
+            if not port.shape:
+                var = mb.squeeze(x=var, axes=[0])
+            values[value] = mb.cast(x=var, dtype="bool") if port.dtype == "bool" else var
         for node in graph:
             _lower(node, values)
         results = []
@@ -130,6 +135,10 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
             var = values[value]
             if io == "image" and port.is_image:
                 var = pictures.to_bytes(var, port.value_range)
+            if port.dtype == "bool":
+                var = mb.cast(x=var, dtype="int32")
+            if not port.shape:
+                var = mb.expand_dims(x=var, axes=[0])
             results.append(mb.identity(x=var, name=names[port.name]))
         function.set_outputs(results)
     program.add_function("main", function)
@@ -199,11 +208,6 @@ def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
     if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:
         raise BrushportError(f"{hub.name!r} holds no quantized operators; quantize it before compiling it to int8.")
     port_names(hub)
-    for value in hub.model.graph.inputs:
-        if value.dtype != ir.DataType.FLOAT:
-            raise UnsupportedError(
-                f"Core ML: input {value.name!r} is {value.dtype}, and only float32 inputs are supported."
-            )
     if io == "image":
         for port in (*hub.inputs, *hub.outputs):
             if port.is_image and (len(port.shape) != 4 or port.shape[0] != 1 or port.color is None):
@@ -219,11 +223,11 @@ def _op_types(hub: Hub) -> set[str]:
 
 def _feature_type(ct: Any, port: Any, name: str, io: str, *, shaped: bool) -> Any:
     """The coremltools type of a port; an output's carries no shape, since coremltools infers it."""
-    shape = {"shape": port.shape} if shaped else {}
+    shape = {"shape": port.shape or SCALAR} if shaped else {}
     if io == "image" and port.is_image:
         layout = ct.colorlayout.RGB if port.color == "RGB" else ct.colorlayout.GRAYSCALE
         return ct.ImageType(name=name, color_layout=layout, **shape)
-    return ct.TensorType(name=name, dtype=np.float32, **shape)
+    return ct.TensorType(name=name, dtype=np.float32 if port.dtype == "float32" else np.int32, **shape)
 
 
 def _describe(mlmodel: Any, hub: Hub, io: str, metadata: dict[str, str]) -> None:

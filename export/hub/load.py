@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.hub.byte_pictures import widen_byte_pictures
 from export.hub.folding import clean_up, fold_constants
 from export.hub.input_range import find_input_range
 from export.hub.layout import channels_first
@@ -59,6 +60,7 @@ def load_hub(
     path, stem = find_model(source)
     model = standardize(read_model(path))
     rounded = to_float32(model)
+    widened = None if tensors else widen_byte_pictures(model)
     check_inputs(model)
     turned = () if tensors else channels_first(model)
     outputs = [value.name for value in model.graph.outputs]
@@ -84,6 +86,7 @@ def load_hub(
     infer_shapes(model)
     require_static(model)
     seen = None if tensors else find_input_range([value for value in model.graph.inputs if is_picture(value)])
+    seen = seen or widened
     simplify(model)
     clean_up(model)
     renamed = restore_outputs(model, outputs)

@@ -40,13 +40,16 @@ def read_ports(
     value_range: tuple[float, float] | None = None,
     output_range: tuple[float, float] | None = None,
     seen: tuple[tuple[float, float], str] | None = None,
+    tensors: bool = False,
 ) -> ModelPorts:
-    """Determine the ports.
+    """Determine the ports; with ``tensors`` none of them is a picture.
 
     ``value_range`` is what the pictures that go in have, ``output_range`` what those that come out have, by default
     the same; what is not given comes from the model's metadata (keys of these names), or else from how it behaves.
     ``seen`` is what :func:`~export.hub.input_range.find_input_range` told before the graph was simplified.
     """
+    if tensors:
+        return ModelPorts(_ports(model.graph.inputs, {}), _ports(model.graph.outputs, {}))
     taken, given = ([v for v in values if is_picture(v)] for values in (model.graph.inputs, model.graph.outputs))
     metadata = read_metadata(model)
     stated = {key: metadata[key] for key in RANGE_KEYS if key in metadata}
@@ -80,7 +83,9 @@ def read_ports(
 
 
 def _ports(values: Sequence[ir.Value], ranges: dict[str, tuple[float, float] | None]) -> tuple[Port, ...]:
-    return tuple(Port(value.name, tuple(value.shape), ranges.get(value.name)) for value in values)
+    return tuple(
+        Port(value.name, tuple(value.shape), ranges.get(value.name), value.dtype.numpy().name) for value in values
+    )
 
 
 def _reason(side: str, found: tuple[float, float], why: str) -> str:
@@ -152,7 +157,7 @@ def run_on_photo(model: ir.Model, value_range: tuple[float, float] = UNIT) -> li
                 photo = value_range[0] + (value_range[1] - value_range[0]) * photo
                 feeds[value.name] = np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)
             else:
-                feeds[value.name] = np.full(shape, 1 / max(shape[-1] if shape else 1, 1), np.float32)
+                feeds[value.name] = np.full(shape, 1 / max(shape[-1] if shape else 1, 1)).astype(value.dtype.numpy())
         pictures = [value.name for value in model.graph.outputs if is_picture(value)]
         return session.run(pictures, feeds)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
@@ -160,5 +165,6 @@ def run_on_photo(model: ir.Model, value_range: tuple[float, float] = UNIT) -> li
 
 
 def is_picture(value: ir.Value) -> bool:
-    """Whether a value of static shape is one picture: 1×3×H×W or 1×1×H×W, and more than a line."""
-    return is_image_shape(value.shape) and value.shape[0] == 1 and min(value.shape[2:]) > 1
+    """Whether a value of static shape is one picture: floats of 1×3×H×W or 1×1×H×W, and more than a line."""
+    is_float = value.dtype is None or value.dtype.is_floating_point()
+    return is_float and is_image_shape(value.shape) and value.shape[0] == 1 and min(value.shape[2:]) > 1

@@ -6,6 +6,7 @@ import onnx
 import onnx_ir as ir
 
 from validate.errors import BrushportError, UnsupportedError, short
+from validate.ports import DTYPES
 
 IMAGE_CHANNELS = (1, 3)
 MAX_SIDE = 8192  # pixels; a picture of 8192×8192 is 800 MB as float32, more than a phone has to give
@@ -17,9 +18,9 @@ def check_inputs(model: ir.Model) -> None:
         for value in values:
             if value.type is not None and not isinstance(value.type, ir.TensorType):
                 raise UnsupportedError(f"The {kind} '{value.name}' is a {_type_name(value)}, not a tensor.")
-            if kind == "input" and value.dtype is not ir.DataType.FLOAT:
+            if kind == "input" and (value.dtype is None or not _is_port_dtype(value.dtype)):
                 raise UnsupportedError(
-                    f"The input '{value.name}' holds {_type_name(value)} values, and a hub takes float32."
+                    f"The input '{value.name}' holds {_type_name(value)} values; a hub takes {', '.join(DTYPES)}."
                 )
             if kind == "input" and value.shape is None:
                 raise BrushportError(f"The input '{value.name}' has no shape; export the ONNX file again with one.")
@@ -63,10 +64,11 @@ def has_open_size(model: ir.Model) -> bool:
     return any(not isinstance(d, int) for s in sizes for d in s)
 
 
-def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> None:
+def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None, *, any_batch: bool = False) -> None:
     """Give every input a fixed shape: batch 1, and ``size`` (height, width) for pictures of open size.
 
-    Raises :class:`BrushportError` if a size is needed and missing, or given and not the file's own.
+    ``any_batch`` leaves a batch that the file fixes as it is. Raises :class:`BrushportError` if a size is needed and
+    missing, or given and not the file's own.
     """
     if size is not None and not any(is_image_shape(value.shape) for value in model.graph.inputs):
         raise BrushportError("A size was given, but the model has no input that is a picture (1×3×H×W or 1×1×H×W).")
@@ -96,7 +98,7 @@ def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None) -> None:
                 f"The input '{value.name}' has open dimensions, {shape_text(value.shape)}; export the ONNX file again "
                 "with fixed ones."
             )
-        if is_image_shape(value.shape) and dims[0] != 1:
+        if is_image_shape(value.shape) and dims[0] != 1 and not any_batch:
             raise BrushportError(
                 f"The input '{value.name}' takes {dims[0]} at a time, {shape_text(value.shape)}; export the ONNX file "
                 "again with batch size 1."
@@ -144,6 +146,10 @@ def require_static(model: ir.Model) -> None:
                     f"Node '{node.name}' ({node.op_type}) has an output whose shape is not fixed ({shape}); export "
                     "the model so that all shapes follow from the input's size."
                 )
+
+
+def _is_port_dtype(dtype: ir.DataType) -> bool:
+    return dtype is ir.DataType.FLOAT or dtype.name.lower() in DTYPES
 
 
 def _type_name(value: ir.Value) -> str:

@@ -170,12 +170,13 @@ def test_a_block_of_equal_sides_keeps_its_layout(tmp_path, target):
     assert result.comparison.mean_psnr > 60
 
 
-def test_core_ml_refuses_a_scalar_by_name_and_tflite_takes_it(tmp_path):
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+def test_a_scalar_beside_the_picture(tmp_path, target):
     node, shape = onnx.helper.make_node("Mul", ["x", "gain"], ["y"]), [1, 3, 32, 32]
     model = save_graph(tmp_path / "scalar.onnx", [node], {"x": shape, "gain": []}, {"y": shape})
-    with pytest.raises(BrushportError, match="'gain'"):
-        export_model(model, "coreml", output=tmp_path)
-    assert export_model(model, "tflite", precision="fp32", output=tmp_path).comparison.passes("fp32")
+    result = export_model(model, target, precision="fp32", output=tmp_path)
+    assert result.comparison.passes("fp32")
+    assert result.manifest["inputs"][1]["shape"] == ([1] if target == "coreml" else [])
 
 
 def test_a_file_newer_than_the_runtimes_is_brought_down_to_them(painter, tmp_path):
