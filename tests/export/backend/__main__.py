@@ -28,7 +28,7 @@ def run(cases: list[BackendCase], target: str, jobs: int) -> list[Verdict]:
         load_coremltools()
     verdicts: list[Verdict | None] = [None] * len(cases)
     for index, result in run_all(functools.partial(judge, target=target), cases, jobs, TIMEOUT):
-        verdicts[index] = Verdict(CRASHED, str(result)) if isinstance(result, Died) else result
+        verdicts[index] = Verdict(CRASHED, result.how) if isinstance(result, Died) else result
     return verdicts
 
 

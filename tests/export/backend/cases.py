@@ -58,15 +58,15 @@ def collect(op_types: Collection[str] = OPERATORS) -> Cases:
 
 
 def _outside(model: onnx.ModelProto) -> str | None:
-    """Why a case is outside the scope, or None: a port that is no tensor, or one of another dtype."""
-    for side in (model.graph.input, model.graph.output):
-        for value in side:
-            if not value.type.HasField("tensor_type"):
-                return value.type.WhichOneof("value").removesuffix("_type")
-            name = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
-            name = {"float": "float32", "double": "float64"}.get(name, name)
-            if name not in DTYPES:
-                return name
+    """Why a case is outside the scope, or None: a port that is no tensor, or an input of another dtype."""
+    for value in (*model.graph.input, *model.graph.output):
+        if not value.type.HasField("tensor_type"):
+            return value.type.WhichOneof("value").removesuffix("_type")
+    for value in model.graph.input:
+        name = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+        name = {"float": "float32", "double": "float64"}.get(name, name)
+        if name not in DTYPES:
+            return name
     return None
 
 

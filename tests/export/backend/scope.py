@@ -36,7 +36,7 @@ GROUPS: dict[str, str] = {
 OPERATORS: tuple[str, ...] = tuple(sorted(op for group in GROUPS.values() for op in group.split()))
 
 DTYPES = {"float32", "int32", "int64", "bool", "float16"}
-"""Of a case's inputs and outputs; a case with another, or with no tensor, is outside the scope."""
+"""Of a case's inputs; a case with another, or with a port that is no tensor, is outside the scope."""
 
 PARAMETERS: dict[str, tuple[tuple[int, ...], str]] = {
     "AffineGrid": ((1,), "the output's size"),

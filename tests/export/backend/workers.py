@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,11 @@ FORK = multiprocessing.get_context("fork")  # what the caller has imported and c
 RECYCLED_AFTER = 400  # tasks, after which a worker is replaced: native libraries keep what they allocate
 
 
-class Died(Exception):
-    """A worker died of its task, or did not come to an end with it; the text says how."""
+@dataclass(frozen=True)
+class Died:
+    """In place of a result: the worker died of its task, or did not come to an end with it; ``how`` says which."""
+
+    how: str
 
 
 @dataclass
@@ -52,17 +56,16 @@ def run_all(
                     except (EOFError, ConnectionError):
                         worker.process.join()
                         result = Died(f"the process died with exit status {worker.process.exitcode}")
-                    yield task, result
                 elif time.monotonic() > worker.deadline:
-                    yield worker.task, Died(f"no end within {timeout:.0f} seconds")
-                    result = Died()
+                    task, result = worker.task, Died(f"no end within {timeout:.0f} seconds")
                 else:
                     continue
                 worker.task, worker.done = None, worker.done + 1
                 if isinstance(result, Died) or worker.done >= RECYCLED_AFTER:
                     _stop(worker)
-                    worker = workers[place] = _start(work, tasks)
-                _give(worker, waiting, timeout)
+                    workers[place] = _start(work, tasks)
+                _give(workers[place], waiting, timeout)
+                yield task, result
     finally:
         for worker in workers:
             _stop(worker)
@@ -90,6 +93,7 @@ def _stop(worker: _Worker) -> None:
 
 def _serve(pipe: Connection, other: Connection, work: Callable[[Any], Any], tasks: Sequence[Any]) -> None:
     other.close()
+    gc.freeze()  # coremltools collects garbage at every conversion, and need not look at what was imported before
     while True:
         try:
             index = pipe.recv()
