@@ -18,6 +18,7 @@ from validate.command import unknown
 from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison, compare, feeds_for
 from validate.errors import BrushportError, QualityError
 from validate.files import replacing
+from validate.guard import note_step
 from validate.manifest import write_entry
 from validate.photos import default_photos, iterate_default_photos, iterate_photos, load_photos, photo_samples
 from validate.runners import OnnxRunner, open_artifact
@@ -82,6 +83,7 @@ def export_model(
     """
     destination = find_target(target)
     asked = find_precision(destination, precision)
+    report = _noting(report)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
     output = Path(output)
@@ -112,6 +114,16 @@ def export_model(
             hub_path.write_bytes(hub_bytes)
     # The manifest comes last: until then the old one's hash does not fit the new file, so nobody takes it for its own.
     return ExportResult(final, write_entry(final, facts), facts, comparison)
+
+
+def _noting(report: Report) -> Report:
+    """``report``, which also leaves word of the step for whoever finds the process crashed."""
+
+    def noted(step: str) -> None:
+        note_step(step)
+        report(step)
+
+    return noted
 
 
 def image_size(hub: Hub) -> tuple[int, int]:

@@ -136,4 +136,4 @@ def extend(config, context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command."""
-    start(app, "python -m training")
+    start(app, "python -m training", guarded=False)

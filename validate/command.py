@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from rich.console import Console
 
 from validate.errors import BrushportError
+from validate.guard import run_guarded
 from validate.interrupts import SENTENCE, STATUS, stop_by_exception, stop_quietly
 
 P = ParamSpec("P")
@@ -67,10 +68,16 @@ def _sentence_of(error: OSError) -> str | None:
     return None
 
 
-def start(app: Callable[..., object], name: str) -> None:
-    """Run the command line ``app``, which calls itself ``name``."""
+def start(app: Callable[..., object], name: str, *, guarded: bool = True) -> None:
+    """Run the command line ``app``, which calls itself ``name``.
+
+    ``guarded`` runs it in a child process, whose crash ends in one sentence, too.
+    """
     stop_quietly()
-    app(prog_name=name)
+    if guarded:
+        run_guarded(lambda: app(prog_name=name), complain)
+    else:
+        app(prog_name=name)
 
 
 def complain(sentence: str) -> None:

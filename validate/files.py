@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from validate.errors import BrushportError
+from validate.guard import note_folder
 
 PACKAGE_MARK = "Manifest.json"  # what every .mlpackage holds
 PREVIOUS = ".previous"
@@ -29,6 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    note_folder(path.parent)
     _sweep(path.parent)
     workshop = Path(tempfile.mkdtemp(prefix=f".partial-{os.getpid()}-", dir=path.parent))
     try:

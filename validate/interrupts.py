@@ -19,6 +19,15 @@ def stop_quietly() -> None:
 
 
 def stop_by_exception() -> None:
-    """Answer Ctrl-C and SIGTERM with KeyboardInterrupt, so that what is half-written gets removed."""
+    """Answer Ctrl-C and SIGTERM with KeyboardInterrupt, so that what is half-written gets removed.
+
+    Only the first one counts: a second must not interrupt the removing.
+    """
+
+    def stop(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, stop)
