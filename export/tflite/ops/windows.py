@@ -12,30 +12,45 @@ from export.tflite.lowering import Lowering
 from export.tflite.registry import unsupported
 
 Pair = tuple[int, int]
+Sizes = tuple[int, ...]  # one number an axis
 
 
 @dataclass(frozen=True)
 class Window:
-    """A two-dimensional window; ``before`` and ``after`` are the pads at the start and end of (height, width)."""
+    """A window over one or more axes; ``before`` and ``after`` are the pads at the start and end of each."""
 
-    kernel: Pair
-    strides: Pair
-    dilations: Pair
-    before: Pair
-    after: Pair
+    kernel: Sizes
+    strides: Sizes
+    dilations: Sizes
+    before: Sizes
+    after: Sizes
 
     @property
-    def reach(self) -> Pair:
+    def reach(self) -> Sizes:
         """The extent of the dilated kernel."""
-        (kh, kw), (dh, dw) = self.kernel, self.dilations
-        return (kh - 1) * dh + 1, (kw - 1) * dw + 1
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
 
     @property
     def padded(self) -> bool:
         """Whether there is any padding."""
         return any(self.before) or any(self.after)
 
-    def same_pads(self, size: Pair) -> tuple[Pair, Pair]:
+    def axes(self, start: int, stop: int) -> Window:
+        """The window over some of the axes."""
+        every = (self.kernel, self.strides, self.dilations, self.before, self.after)
+        return Window(*(sizes[start:stop] for sizes in every))
+
+    def without_pads(self) -> Window:
+        """The window over an input that is padded already."""
+        none = (0,) * len(self.kernel)
+        return Window(self.kernel, self.strides, self.dilations, none, none)
+
+    def with_height(self) -> Window:
+        """A window over one axis as one over pictures of height 1."""
+        (k,), (s,), (d,), (b,), (a,) = self.kernel, self.strides, self.dilations, self.before, self.after
+        return Window((1, k), (1, s), (1, d), (0, b), (0, a))
+
+    def same_pads(self, size: Sizes) -> tuple[Sizes, Sizes]:
         """The pads that TFLite's SAME puts before and after an input of this size."""
         totals = tuple(
             max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(size, self.strides, self.reach, strict=True)
@@ -43,32 +58,39 @@ class Window:
         before = tuple(total // 2 for total in totals)
         return before, tuple(t - b for t, b in zip(totals, before, strict=True))
 
-    def is_same(self, size: Pair) -> bool:
+    def is_same(self, size: Sizes) -> bool:
         """Whether the pads are exactly those of SAME for an input of this size."""
         return (self.before, self.after) == self.same_pads(size)
 
 
-def read_window(context: Lowering, node: ir.Node, kernel: Pair, size: Pair, output: Pair) -> Window:
+def read_window(context: Lowering, node: ir.Node, kernel: Sizes, size: Sizes, output: Sizes) -> Window:
     """The node's window over an input of ``size``, with ``auto_pad`` and ``ceil_mode`` turned into pads.
 
-    ``output`` is the hub's output size: where ``ceil_mode`` makes the last window hang over, ``after`` grows.
+    ``output`` is the hub's output size: where ``ceil_mode`` makes the last window hang over, ``after`` grows. Raises
+    :class:`UnsupportedError` for negative pads and where windows and output size contradict each other.
     """
-    strides = tuple(context.attribute(node, "strides", (1, 1)))
-    dilations = tuple(context.attribute(node, "dilations", (1, 1)))
-    pads = tuple(context.attribute(node, "pads", (0, 0, 0, 0)))
+    axes = len(kernel)
+    strides = tuple(context.attribute(node, "strides", (1,) * axes))
+    dilations = tuple(context.attribute(node, "dilations", (1,) * axes))
+    pads = tuple(context.attribute(node, "pads", (0,) * (2 * axes)))
     auto_pad = context.attribute(node, "auto_pad", "NOTSET")
     if min(pads) < 0:
         raise unsupported(node, f"negative pads {list(pads)} are not supported.")
-    window = Window(tuple(kernel), strides, dilations, pads[:2], pads[2:])
+    window = Window(tuple(kernel), strides, dilations, pads[:axes], pads[axes:])
     if auto_pad == "VALID":
-        return Window(window.kernel, strides, dilations, (0, 0), (0, 0))
-    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        window = window.without_pads()
+    elif auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         small, large = window.same_pads(size)
         if auto_pad == "SAME_LOWER":
             small, large = large, small
-        return Window(window.kernel, strides, dilations, small, large)
+        window = Window(window.kernel, strides, dilations, small, large)
+    elif auto_pad != "NOTSET":
+        raise unsupported(node, f"auto_pad '{auto_pad}' is not defined.")
     needed = [(o - 1) * s + k for o, s, k in zip(output, strides, window.reach, strict=True)]
     after = tuple(max(a, n - i - b) for a, n, i, b in zip(window.after, needed, size, window.before, strict=True))
+    padded = [n + b + a - r for n, b, a, r in zip(size, window.before, after, window.reach, strict=True)]
+    if tuple(p // s + 1 for p, s in zip(padded, strides, strict=True)) != tuple(output):
+        raise unsupported(node, f"its windows do not give the output of {list(output)} that the model states.")
     return Window(window.kernel, strides, dilations, window.before, after)
 
 
