@@ -100,21 +100,6 @@ def gather(call: Call) -> Any:
     return mb.gather(x=call.var(0), indices=indices if indices.ndim else np.int32(indices), axis=axis)
 
 
-@lowers("DepthToSpace", since=13)
-def depth_to_space(call: Call) -> Any:
-    """Channels to pixels, in column-row-depth order (PyTorch's PixelShuffle) or depth-column-row (TensorFlow's)."""
-    x, block = call.var(0), call.attr("blocksize")
-    if call.attr("mode", "DCR") == "CRD":
-        return mb.pixel_shuffle(x=x, upscale_factor=block)
-    return mb.depth_to_space(x=x, block_size=block)
-
-
-@lowers("SpaceToDepth", since=13)
-def space_to_depth(call: Call) -> Any:
-    """Pixels to channels, the inverse of DepthToSpace in DCR order."""
-    return mb.space_to_depth(x=call.var(0), block_size=call.attr("blocksize"))
-
-
 def broadcast(x: Any, shape: tuple[int, ...]) -> Any:
     """``x`` copied along its dimensions of size one to ``shape``, or ``x`` itself where it has that shape."""
     if tuple(x.shape) == tuple(shape):
