@@ -23,6 +23,7 @@ from validate.onnx_files import read_model
 from validate.runners import TfliteRunner, open_artifact
 
 MATCH, FOLDS, REFUSED, WRONG, ERROR, CRASHED = OUTCOMES = ("match", "folds", "refused", "wrong", "error", "crashed")
+BROKEN = (WRONG, ERROR, CRASHED)
 
 ATOL = 1e-5  # float32 sums in another order; onnx's own 1e-7 is for numpy against itself
 HALF = 2e-3  # of values that the case holds in float16 and the artifact in float32: twice its rounding
