@@ -9,6 +9,8 @@ from validate.errors import BrushportError, UnsupportedError, short
 from validate.ports import DTYPES
 
 IMAGE_CHANNELS = (1, 3)
+# Operators for which onnx 1.23 infers no shape, and one of the same inputs and shapes for which it does.
+SHAPED_LIKE = {"GroupNormalization": "InstanceNormalization", "MeanVarianceNormalization": "Identity"}
 MAX_SIDE = 8192  # pixels; a picture of 8192×8192 is 800 MB as float32, more than a phone has to give
 
 
@@ -118,10 +120,11 @@ def infer_shapes(model: ir.Model) -> None:
 
     Raises :class:`BrushportError` if the graph contradicts itself, which names the node.
     """
+    proto = ir.to_proto(model)
+    for node in proto.graph.node:
+        node.op_type = SHAPED_LIKE.get(node.op_type, node.op_type)
     try:
-        inferred = onnx.shape_inference.infer_shapes(
-            ir.to_proto(model), check_type=True, strict_mode=True, data_prop=True
-        )
+        inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError) as error:
         raise BrushportError(f"The model's shapes do not fit together: {short(error)}.") from error
     known = {info.name: info for info in (*inferred.graph.value_info, *inferred.graph.output)}
