@@ -184,6 +184,8 @@ class Lowering:
     def reshape(self, tensor: Tensor, shape: Sequence[int]) -> Tensor:
         """``tensor`` with another physical shape; reshapes that follow each other become one."""
         shape = tuple(int(d) for d in shape)
+        if tensor.data is not None and tensor.shape != shape:
+            return self.builder.constant(tensor.data.reshape(shape), quantization=tensor.quantization)
         while tensor.shape != shape and tensor.producer is not None and tensor.producer.code == "RESHAPE":
             tensor = tensor.producer.inputs[0]
         if tensor.shape == shape:

@@ -33,7 +33,7 @@ def int8_conv_transpose(context: Lowering, node: ir.Node) -> bool:
     """TRANSPOSE_CONV with per-channel weights."""
     x, after = int8_input(context, node.inputs[0]), following(context, node, activations=False)
     weights = int8_weights(context, node.inputs[1], axis=1)
-    if x is None or after is None or weights is None or context.attribute(node, "group", 1) != 1:
+    if x is None or after is None or weights is None or context.attribute(node, "group", 1) != 1 or x.tensor.rank != 4:
         return False
     laid = conv_transpose.transposed_filters(context, node, weights.array)
     operands = filters_and_bias(context, node, x.tensor, weights, laid, 0, after)

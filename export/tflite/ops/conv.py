@@ -1,4 +1,8 @@
-"""Conv: CONV_2D, grouped CONV_2D and DEPTHWISE_CONV_2D."""
+"""Conv: CONV_2D, grouped CONV_2D and DEPTHWISE_CONV_2D.
+
+One spatial axis is a picture of height 1. Three are a sum over the taps of the first axis: with depth as part of the
+batch, ``y[d] = sum_k conv2d(x[d * stride + k * dilation], w[k])``.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +14,48 @@ import onnx_ir as ir
 from export.tflite.builder import Quantization, Tensor
 from export.tflite.lowering import NHWC, Lowering
 from export.tflite.ops.conv_forms import conv_of_upsampled, conv_to_few_channels
-from export.tflite.ops.windows import pad_nhwc, read_window
-from export.tflite.registry import lowering, unsupported
+from export.tflite.ops.formula import Formula
+from export.tflite.ops.spatial import bind_spatial, channels_last, lines, pad_spatial, read_spatial
+from export.tflite.ops.windows import Window, read_window
+from export.tflite.registry import lowering
 
 
 @lowering("Conv", 11)
 def conv(context: Lowering, node: ir.Node) -> None:
-    """Convolution with constant weights ``[O, I/groups, kH, kW]`` over a picture."""
-    weights = context.need_constant(node, 1, "weight")
-    bias = np.zeros(weights.shape[0], np.float32)
-    if context.input(node, 2) is not None:
-        bias = context.need_constant(node, 2, "bias")
-    x = context.nhwc(node)
-    y = conv_of_upsampled(context, node, weights, bias)
-    if y is None:
-        window = read_window(context, node, weights.shape[2:], x.shape[1:3], context.shape(node.outputs[0])[2:])
-        y = conv_to_few_channels(context, node, x, window, weights, bias)
-    if y is not None:
-        context.bind(node.outputs[0], y, NHWC)
-        return
+    """Convolution over one to three axes; weights ``[O, I/groups, ..]`` and bias may come at run time."""
+    x = read_spatial(context, node)
+    weights, bias = (context.constant(context.input(node, i)) for i in (1, 2))
+    if x.rank == 4 and weights is not None and (bias is not None or context.input(node, 2) is None):
+        y = _cheaper_form(context, node, x, weights, np.zeros(len(weights), np.float32) if bias is None else bias)
+        if y is not None:
+            context.bind(node.outputs[0], y, NHWC)
+            return
     filters, _ = filter_layout(node, context, weights)
-    builder = context.builder
-    y = emit_conv(context, node, [x, builder.constant(filters, node.inputs[1].name), builder.constant(bias)])
-    context.bind(node.outputs[0], y, NHWC)
+    y = emit_conv(context, node, [x, _filters(context, node, filters), read_bias(context, node)])
+    bind_spatial(context, node.outputs[0], y)
+
+
+def _cheaper_form(context: Lowering, node: ir.Node, x: Tensor, weights: np.ndarray, bias: np.ndarray) -> Tensor | None:
+    y = conv_of_upsampled(context, node, weights, bias)
+    if y is not None:
+        return y
+    window = read_window(context, node, weights.shape[2:], x.shape[1:-1], context.shape(node.outputs[0])[2:])
+    return conv_to_few_channels(context, node, x, window, weights, bias)
+
+
+def read_bias(context: Lowering, node: ir.Node, index: int = 2) -> Tensor:
+    """The node's bias, zeros if it has none."""
+    value = context.input(node, index)
+    if value is not None:
+        return context.plain(value)
+    return context.builder.constant(np.zeros(context.shape(node.outputs[0])[1], np.float32))
+
+
+def _filters(context: Lowering, node: ir.Node, laid: np.ndarray | None) -> Tensor:
+    value = node.inputs[1]
+    if laid is not None:
+        return context.builder.constant(laid, value.name)
+    return context.get(value, _filter_order(node, context, len(value.shape)))
 
 
 def is_depthwise(node: ir.Node, context: Lowering) -> bool:
@@ -41,31 +64,85 @@ def is_depthwise(node: ir.Node, context: Lowering) -> bool:
     return groups > 1 and groups == context.shape(node.inputs[0])[1]
 
 
-def filter_layout(node: ir.Node, context: Lowering, weights: np.ndarray) -> tuple[np.ndarray, int]:
-    """The weights as TFLite wants them and the axis of the output channels.
+def _filter_order(node: ir.Node, context: Lowering, rank: int) -> tuple[int, ...]:
+    return (1, *range(2, rank), 0) if is_depthwise(node, context) else channels_last(rank)
 
-    OHWI for CONV_2D (groups included), 1HWO for DEPTHWISE_CONV_2D.
+
+def filter_layout(node: ir.Node, context: Lowering, weights: np.ndarray | None) -> tuple[np.ndarray | None, int]:
+    """The weights, if they are known, as TFLite wants them and the axis of the output channels.
+
+    OHWI for CONV_2D (groups included), 1HWO for DEPTHWISE_CONV_2D; with one, two or three axes for HW.
     """
-    if is_depthwise(node, context):
-        return np.ascontiguousarray(weights.transpose(1, 2, 3, 0)), 3
-    return np.ascontiguousarray(weights.transpose(0, 2, 3, 1)), 0
+    rank = len(node.inputs[1].shape)
+    axis = rank - 1 if is_depthwise(node, context) else 0
+    if weights is None:
+        return None, axis
+    return np.ascontiguousarray(weights.transpose(_filter_order(node, context, rank))), axis
 
 
 def emit_conv(
     context: Lowering, node: ir.Node, operands: Sequence[Tensor], quantization: Quantization | None = None
 ) -> Tensor:
-    """Writes the convolution of ``operands``: ``x`` (NHWC), filters and bias; int8 if ``quantization`` is given.
+    """Writes the convolution of ``operands``: ``x`` (channels last), filters, bias; int8 if ``quantization`` is given.
 
-    Pads become SAME where they equal it, else a PAD.
+    The output is ``[N, .., C]``; its spatial axes may be folded (:func:`~export.tflite.ops.spatial.bind_spatial`).
     """
     x, filters, bias = operands
-    _, channels, *output = context.shape(node.outputs[0])
-    depthwise = is_depthwise(node, context)
-    kernel = filters.shape[1:3]
-    window = read_window(context, node, kernel, x.shape[1:3], tuple(output))
+    output = context.shape(node.outputs[0])[2:]
+    window = read_window(context, node, filters.shape[1:-1], x.shape[1:-1], output)
+    return write_conv(context, x, filters, bias, window, output, is_depthwise(node, context), quantization)
+
+
+def write_conv(
+    context: Lowering, x: Tensor, filters: Tensor, bias: Tensor, window: Window, output: tuple[int, ...],
+    depthwise: bool, quantization: Quantization | None = None,
+) -> Tensor:  # fmt: skip
+    """Writes a convolution over any number of axes whose output has the spatial size ``output``."""
+    axes = len(output)
+    if axes == 1:
+        picture = context.reshape(x, (x.shape[0], 1, *x.shape[1:]))
+        filters = context.reshape(filters, (filters.shape[0], 1, *filters.shape[1:]))
+        return _conv_2d(context, picture, filters, bias, window.with_height(), (1, *output), depthwise, quantization)
+    if axes == 2:
+        return _conv_2d(context, x, filters, bias, window, output, depthwise, quantization)
+    return _sum_over_taps(context, x, filters, bias, window, output, depthwise)
+
+
+def _sum_over_taps(
+    context: Lowering, x: Tensor, filters: Tensor, bias: Tensor, window: Window, output: tuple[int, ...],
+    depthwise: bool,
+) -> Tensor:  # fmt: skip
+    f, first, rest = Formula(context), window.axes(0, 1), window.axes(1, None)
+    none = (0,) * len(rest.kernel)
+    x = pad_spatial(context, x, (*first.before, *none), (*first.after, *none))
+    shape = (x.shape[0] * output[0], *x.shape[2:])
+    total = None
+    for tap in range(first.kernel[0]):
+        planes = lines(context, x, 1, tap * first.dilations[0], output[0], first.strides[0])
+        planes = context.reshape(planes, shape)
+        part = write_conv(context, planes, one_tap(context, filters, 1, tap), bias, rest, output[1:], depthwise)
+        total = part if total is None else f.add(total, part)
+        bias = context.builder.constant(np.zeros(bias.shape, np.float32))
+    return total
+
+
+def one_tap(context: Lowering, filters: Tensor, axis: int, tap: int) -> Tensor:
+    """The filters at one place along a spatial axis, without that axis."""
+    if filters.data is not None:
+        return context.builder.constant(np.take(filters.data, tap, axis))
+    line = lines(context, filters, axis, tap, 1)
+    return context.reshape(line, (*filters.shape[:axis], *filters.shape[axis + 1 :]))
+
+
+def _conv_2d(
+    context: Lowering, x: Tensor, filters: Tensor, bias: Tensor, window: Window, output: tuple[int, ...],
+    depthwise: bool, quantization: Quantization | None,
+) -> Tensor:  # fmt: skip
+    """Pads become SAME where they equal it, else a PAD."""
+    channels = filters.shape[3] if depthwise else filters.shape[0]
     same = window.padded and window.is_same(x.shape[1:3])
     if not same:
-        x = pad_nhwc(context, x, window.before, window.after)
+        x = pad_spatial(context, x, window.before, window.after)
     options = {
         "padding": "SAME" if same else "VALID",
         "strideH": window.strides[0],
@@ -74,8 +151,6 @@ def emit_conv(
         "dilationWFactor": window.dilations[1],
     }
     if depthwise:
-        if window.strides[0] != window.strides[1]:
-            raise unsupported(node, f"a depthwise convolution with unequal strides {list(window.strides)}.")
         options["depthMultiplier"] = channels // x.shape[3]
     code = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
     shape = (x.shape[0], *output, channels)

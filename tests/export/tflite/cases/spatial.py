@@ -28,6 +28,28 @@ for shape, attributes in [
     case("Conv", PICTURE, normal(*shape), normal(shape[0]), still=True, **attributes)
 case("Conv", PICTURE, normal(4, 6, 3, 3), still=True)
 case("Conv", normal(2, 6, 5, 5), normal(4, 6, 3, 3), normal(4))
+case("Conv", PICTURE, normal(12, 1, 3, 3), group=6, strides=[2, 1], dilations=[2, 2], still=True)
+case("Conv", normal(2, 15, 7, 7), normal(10, 3, 3, 3), normal(10), group=5, strides=[1, 2], still=True)
+case("Conv", PICTURE, normal(4, 6, 3, 3), normal(4), constants=(), pads=[1, 1, 1, 1])
+case("Conv", PICTURE, normal(4, 6, 3, 3), normal(4), constants=(1,), strides=[2, 2])
+case("Conv", PICTURE, normal(4, 3, 3, 3), constants=(), group=2)
+case("Conv", PICTURE, normal(12, 1, 3, 3), constants=(), group=6)
+LINE, SPACE = normal(2, 6, 13), normal(2, 6, 5, 7, 6)
+for shape, attributes in [
+    ((4, 6, 3), {}),
+    ((4, 6, 3), {"pads": [2, 1], "strides": [2], "dilations": [2]}),
+    ((4, 6, 4), {"auto_pad": "SAME_LOWER", "strides": [3]}),
+    ((9, 2, 3), {"group": 3, "pads": [1, 1]}),
+    ((12, 1, 3), {"group": 6, "pads": [1, 1]}),
+    ((4, 6, 2, 3, 3), {}),
+    ((4, 6, 3, 3, 3), {"pads": [1, 0, 1, 1, 2, 0], "strides": [2, 1, 2], "dilations": [1, 2, 1]}),
+    ((4, 6, 2, 2, 2), {"auto_pad": "SAME_UPPER", "strides": [2, 1, 1]}),
+    ((4, 3, 3, 3, 1), {"group": 2, "strides": [1, 2, 2]}),
+    ((6, 1, 3, 3, 3), {"group": 6, "pads": [1, 1, 1, 1, 1, 1]}),
+]:
+    x = LINE if len(shape) == 3 else SPACE
+    case("Conv", x, normal(*shape), normal(shape[0]), **attributes)
+    case("Conv", x, normal(*shape), constants=(), **attributes)
 
 for shape, attributes in [
     ((6, 4, 3, 3), {"strides": [2, 2]}),
@@ -48,6 +70,22 @@ for shape, attributes in [
     outputs = shape[1] * attributes.get("group", 1)
     case("ConvTranspose", PICTURE, normal(*shape), normal(outputs), still=True, **attributes)
 case("ConvTranspose", PICTURE, normal(6, 4, 3, 3), still=True)
+for shape, attributes in [
+    ((6, 2, 3, 4), {"strides": [2, 2], "group": 3, "pads": [1, 0, 0, 2], "output_padding": [1, 1]}),
+    ((6, 2, 2, 2), {"strides": [3, 3], "group": 6, "output_padding": [2, 1]}),
+    ((6, 2, 3, 2), {"strides": [1, 2], "group": 3, "dilations": [2, 1], "pads": [1, 1, 1, 1]}),
+    ((6, 1, 3, 3), {"strides": [1, 1], "group": 6, "dilations": [2, 2]}),
+    ((6, 4, 2, 2), {"strides": [2, 1], "dilations": [3, 2], "output_padding": [1, 0]}),
+    ((6, 4, 3), {"strides": [2], "pads": [1, 1], "output_padding": [1]}),
+    ((6, 2, 4), {"strides": [3], "group": 3, "auto_pad": "SAME_LOWER"}),
+    ((6, 4, 2, 3, 3), {"strides": [2, 2, 1]}),
+    ((6, 2, 3, 3, 2), {"strides": [2, 1, 2], "group": 2, "pads": [1, 1, 0, 0, 1, 1], "output_padding": [1, 0, 1]}),
+    ((6, 4, 3, 2, 2), {"dilations": [2, 1, 2], "strides": [3, 2, 2], "output_shape": [16, 15, 13]}),
+]:
+    x = {3: LINE, 4: PICTURE, 5: SPACE}[len(shape)]
+    outputs = shape[1] * attributes.get("group", 1)
+    case("ConvTranspose", x, normal(*shape), normal(outputs), still=x is PICTURE, **attributes)
+    case("ConvTranspose", x, normal(*shape), constants=(), **attributes)
 
 for attributes in [
     {"kernel_shape": [2, 2], "strides": [2, 2]},
