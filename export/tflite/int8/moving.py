@@ -27,6 +27,8 @@ def int8_move(context: Lowering, node: ir.Node) -> bool:
         return False
     if node.op_type == "Pad" and not _pads_with_zero(context, node):
         return False
+    if node.op_type == "MaxPool" and len(node.outputs) > 1:
+        return False  # places are no 8-bit numbers
     rule = float_rules.find(node, context.opset)
     with context.keeping_quantized():
         rule(context, node)
@@ -51,7 +53,8 @@ def int8_average(context: Lowering, node: ir.Node) -> bool:
         return False
     attribute = context.attribute
     padded = any(attribute(node, "pads", (0,))) or attribute(node, "auto_pad", "NOTSET").startswith("SAME")
-    if node.op_type == "AveragePool" and (padded or attribute(node, "ceil_mode", 0)):
+    dilated = any(d > 1 for d in attribute(node, "dilations", (1,)))
+    if node.op_type == "AveragePool" and (padded or dilated or attribute(node, "ceil_mode", 0)):
         return False  # windows at the edge are corrected in float
     return int8_move(context, node)
 

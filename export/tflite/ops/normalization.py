@@ -12,43 +12,72 @@ import numpy as np
 import onnx_ir as ir
 
 from export.tflite.builder import Tensor
-from export.tflite.lowering import NHWC, Lowering, plain
+from export.tflite.lowering import Lowering, Placed, plain
 from export.tflite.ops.formula import Formula
 from export.tflite.ops.plane import plane_mean
-from export.tflite.registry import lowering, unsupported
+from export.tflite.ops.spatial import as_picture, bind_spatial, read_spatial
+from export.tflite.registry import lowering
 
 DEFAULT_EPSILON = 1e-5
+DEFAULT_MOMENTUM = 0.9
 
 
 @lowering("BatchNormalization", 15)
 def batch_normalization(context: Lowering, node: ir.Node) -> None:
-    """``(x - mean) / sqrt(var + eps) * scale + bias`` with constants: one MUL, one ADD."""
-    if context.attribute(node, "training_mode", 0) or len([o for o in node.outputs if o and o.uses()]) > 1:
-        raise unsupported(node, "training mode is not supported.")
-    names = ("scale", "bias", "mean", "variance")
-    scale, bias, mean, variance = (
-        context.need_constant(node, i + 1, name).astype(np.float64) for i, name in enumerate(names)
-    )
-    s = scale / np.sqrt(variance + context.attribute(node, "epsilon", DEFAULT_EPSILON))
-    t = bias - mean * s
-    placed = context.place(node.inputs[0])
-    per_channel = (-1,) + (1,) * (placed.tensor.rank - 2)
-    s, t = (context.broadcast_constant(a.astype(np.float32).reshape(per_channel), placed.perm) for a in (s, t))
-    f = Formula(context)
-    context.bind(node.outputs[0], f.add(f.mul(placed.tensor, s), t), placed.perm)
+    """``(x - mean) / sqrt(var + eps) * scale + bias``: with constants one MUL and one ADD."""
+    epsilon = context.attribute(node, "epsilon", DEFAULT_EPSILON)
+    if context.attribute(node, "training_mode", 0):
+        _train_batch_normalization(context, node, epsilon)
+        return
+    f, placed = Formula(context), context.place(node.inputs[0])
+    known = [context.constant(value) for value in node.inputs[1:]]
+    if all(array is not None for array in known):
+        scale, bias, mean, variance = (array.astype(np.float64) for array in known)
+        s = scale / np.sqrt(variance + epsilon)
+        t = bias - mean * s
+        per_channel = (-1,) + (1,) * (placed.tensor.rank - 2)
+        s, t = (context.broadcast_constant(a.astype(np.float32).reshape(per_channel), placed.perm) for a in (s, t))
+        context.bind(node.outputs[0], f.add(f.mul(placed.tensor, s), t), placed.perm)
+        return
+    scale, bias, mean, variance = (_along_channels(context, value, placed) for value in node.inputs[1:])
+    context.bind(node.outputs[0], _scale_and_shift(f, placed.tensor, mean, variance, epsilon, scale, bias), placed.perm)
+
+
+def _along_channels(context: Lowering, value: ir.Value, placed: Placed) -> Tensor:
+    """A vector with a number per channel, shaped to broadcast against ``placed``."""
+    channels = context.shape(value)[0]
+    return context.reshape(context.plain(value), [channels if axis == 1 else 1 for axis in placed.perm])
+
+
+def _train_batch_normalization(context: Lowering, node: ir.Node, epsilon: float) -> None:
+    """Normalizes by the batch's own mean and variance; the running ones move towards them by ``1 - momentum``."""
+    f, builder, placed = Formula(context), context.builder, context.place(node.inputs[0])
+    x = placed.tensor
+    axes = [i for i, axis in enumerate(placed.perm) if axis != 1]
+    shape = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    mean = builder.emit("MEAN", [x, builder.ints(axes)], shape, keepDims=True)
+    squares = f.binary("SQUARED_DIFFERENCE", x, mean)
+    variance = builder.emit("MEAN", [squares, builder.ints(axes)], shape, keepDims=True)
+    scale, bias = (_along_channels(context, value, placed) for value in node.inputs[1:3])
+    context.bind(node.outputs[0], _scale_and_shift(f, x, mean, variance, epsilon, scale, bias), placed.perm)
+    momentum = context.attribute(node, "momentum", DEFAULT_MOMENTUM)
+    for value, output, batch in zip(node.inputs[3:5], node.outputs[1:3], (mean, variance), strict=False):
+        if output is not None:
+            moved = f.mul(context.reshape(batch, context.shape(value)), 1.0 - momentum)
+            context.bind(output, f.add(f.mul(context.plain(value), float(momentum)), moved))
 
 
 @lowering("InstanceNormalization", 6)
 def instance_normalization(context: Lowering, node: ir.Node) -> None:
     """Each plane to zero mean and unit variance, then scale and bias per channel (run-time ones too)."""
-    x = context.nhwc(node)
+    x = as_picture(context, read_spatial(context, node))
     channels = x.shape[3]
     scale, bias = (_per_channel(context, value, channels) for value in node.inputs[1:3])
     mean = plane_mean(context, x)
     f = Formula(context)
     variance = plane_mean(context, f.binary("SQUARED_DIFFERENCE", x, mean))
     y = _scale_and_shift(f, x, mean, variance, context.attribute(node, "epsilon", DEFAULT_EPSILON), scale, bias)
-    context.bind(node.outputs[0], y, NHWC)
+    bind_spatial(context, node.outputs[0], y)
 
 
 def _per_channel(context: Lowering, value: ir.Value, channels: int) -> Tensor:
@@ -70,9 +99,7 @@ def _scale_and_shift(
 
 @lowering("LayerNormalization", 17)
 def layer_normalization(context: Lowering, node: ir.Node) -> None:
-    """Normalizes over the trailing axes from ``axis`` on; scale and bias have their shape."""
-    if any(output is not None and output.uses() for output in node.outputs[1:]):
-        raise unsupported(node, "its mean and deviation outputs are not supported.")
+    """Normalizes over the trailing axes from ``axis`` on; also gives the mean and the inverse deviation."""
     value = node.inputs[0]
     rank = len(value.shape)
     first = context.attribute(node, "axis", -1) % rank
@@ -84,7 +111,11 @@ def layer_normalization(context: Lowering, node: ir.Node) -> None:
     mean = builder.emit("MEAN", [x, builder.ints(axes)], reduced, keepDims=True)
     centered = f.sub(x, mean)
     variance = builder.emit("MEAN", [f.unary("SQUARE", centered), builder.ints(axes)], reduced, keepDims=True)
-    y = f.mul(centered, f.unary("RSQRT", f.add(variance, float(context.attribute(node, "epsilon", DEFAULT_EPSILON)))))
+    inverse = f.unary("RSQRT", f.add(variance, float(context.attribute(node, "epsilon", DEFAULT_EPSILON))))
+    for output, statistic in zip(node.outputs[1:], (mean, inverse), strict=False):
+        if output is not None:
+            context.bind(output, statistic, perm)
+    y = f.mul(centered, inverse)
     y = f.mul(y, _aligned(context, node.inputs[1], perm))
     if context.input(node, 2) is not None:
         y = f.add(y, _aligned(context, node.inputs[2], perm))
@@ -107,7 +138,7 @@ def group_normalization(context: Lowering, node: ir.Node) -> None:
 
     Planes are equally large, so the mean of a group is the mean of its channels' means: no axis moves.
     """
-    x = context.nhwc(node)
+    x = as_picture(context, read_spatial(context, node))
     n, _h, _w, c = x.shape
     groups = context.attribute(node, "num_groups")
     f, builder = Formula(context), context.builder
@@ -121,4 +152,4 @@ def group_normalization(context: Lowering, node: ir.Node) -> None:
     variance = group_mean(f.binary("SQUARED_DIFFERENCE", x, mean))
     scale, bias = (_per_channel(context, value, c) for value in node.inputs[1:3])
     y = _scale_and_shift(f, x, mean, variance, context.attribute(node, "epsilon", DEFAULT_EPSILON), scale, bias)
-    context.bind(node.outputs[0], y, NHWC)
+    bind_spatial(context, node.outputs[0], y)

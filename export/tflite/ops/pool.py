@@ -1,16 +1,26 @@
-"""Pooling over windows and over whole planes."""
+"""Pooling over windows and over whole planes, along one to three axes.
+
+Windows are separable: three axes are pooled as the last two (the first in the batch) and then the first. Along a
+dilated axis the taps are strided slices, compared or added one after the other.
+"""
 
 from __future__ import annotations
+
+from functools import reduce
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
 
 from export.tflite.builder import Tensor
-from export.tflite.lowering import NHWC, Lowering
+from export.tflite.lowering import Lowering
 from export.tflite.ops.formula import Formula
 from export.tflite.ops.plane import plane_mean
-from export.tflite.ops.windows import Window, pad_nhwc, read_window
+from export.tflite.ops.spatial import as_picture, bind_spatial, lines, pad_spatial, read_spatial
+from export.tflite.ops.windows import Sizes, Window, read_window
 from export.tflite.registry import lowering, unsupported
+
+MAX_TAPS = 1024  # of a window whose places are asked for: each is a slice of its own
 
 
 def lowest(dtype: np.dtype) -> np.ndarray:
@@ -21,14 +31,34 @@ def lowest(dtype: np.dtype) -> np.ndarray:
 
 def _window(context: Lowering, node: ir.Node, x: Tensor) -> Window:
     kernel = tuple(context.attribute(node, "kernel_shape"))
-    window = read_window(context, node, kernel, x.shape[1:3], context.shape(node.outputs[0])[2:])
-    if window.dilations != (1, 1):
-        raise unsupported(node, f"dilations {list(window.dilations)} have no TFLite kernel.")
-    return window
+    return read_window(context, node, kernel, x.shape[1:-1], context.shape(node.outputs[0])[2:])
 
 
-def emit_pool(context: Lowering, code: str, x: Tensor, window: Window, padding: str, size: tuple[int, int]) -> Tensor:
-    """Writes a pooling operator over ``x`` (NHWC); the output is ``[N, *size, C]``."""
+def _pool(context: Lowering, code: str, x: Tensor, window: Window, padding: str) -> Tensor:
+    """Writes a pooling operator over each of the axes of ``x`` (channels last) that :func:`_dilated` has left."""
+    axes = len(window.kernel)
+    if axes == 1:
+        picture = context.reshape(x, (x.shape[0], 1, *x.shape[1:]))
+        y = _pool_2d(context, code, picture, window.with_height(), padding)
+        return context.reshape(y, (y.shape[0], *y.shape[2:]))
+    if axes == 2:
+        return _pool_2d(context, code, x, window, padding)
+    n, depth, *plane = x.shape
+    y = _pool(context, code, context.reshape(x, (n * depth, *plane)), window.axes(1, None), padding)
+    first = window.axes(0, 1)
+    along = Window((*first.kernel, 1), (*first.strides, 1), (1, 1), (*first.before, 0), (*first.after, 0))
+    folded = context.reshape(y, (n, depth, prod(y.shape[1:-1]), y.shape[-1]))
+    z = _pool_2d(context, code, folded, along, padding)
+    return context.reshape(z, (n, z.shape[1], *y.shape[1:]))
+
+
+def _pool_2d(context: Lowering, code: str, x: Tensor, window: Window, padding: str) -> Tensor:
+    if window.kernel == window.strides == (1, 1):
+        return x
+    size = [
+        -(-n // s) if padding == "SAME" else (n - k) // s + 1
+        for n, k, s in zip(x.shape[1:3], window.kernel, window.strides, strict=True)
+    ]
     return context.builder.emit(
         code, [x], (x.shape[0], *size, x.shape[3]), like=x, padding=padding,
         filterHeight=window.kernel[0], filterWidth=window.kernel[1],
@@ -36,20 +66,40 @@ def emit_pool(context: Lowering, code: str, x: Tensor, window: Window, padding: 
     )  # fmt: skip
 
 
+def _dilated(context: Lowering, code: str, x: Tensor, window: Window, output: Sizes) -> tuple[Tensor, Window]:
+    """Folds the taps of each dilated axis by ``code``; the result and the window that is left, without pads."""
+    f, kernel, strides = Formula(context), list(window.kernel), list(window.strides)
+    for i, dilation in enumerate(window.dilations):
+        if dilation > 1 and kernel[i] > 1:
+            taps = [lines(context, x, i + 1, tap * dilation, output[i], strides[i]) for tap in range(kernel[i])]
+            x = reduce(lambda a, b: f.binary(code, a, b), taps)
+            kernel[i] = strides[i] = 1
+    ones = (1,) * len(kernel)
+    return x, Window(tuple(kernel), tuple(strides), ones, window.before, window.after).without_pads()
+
+
 @lowering("MaxPool", 12)
 def max_pool(context: Lowering, node: ir.Node) -> None:
-    """The largest element of each window; the padding never wins."""
-    if len(node.outputs) > 1 and node.outputs[1] is not None and node.outputs[1].uses():
-        raise unsupported(node, "the indices output is not supported.")
-    x = context.nhwc(node)
+    """The largest element of each window, and its place if asked for; the padding never wins."""
+    x = read_spatial(context, node)
     window = _window(context, node, x)
-    size = context.shape(node.outputs[0])[2:]
-    padding = "SAME" if window.padded and window.is_same(x.shape[1:3]) else "VALID"
-    if padding == "VALID" and window.padded:
-        # After a ReLU nothing is below zero, and XNNPACK takes PAD but not PADV2.
-        fill = None if _is_rectified(x) else lowest(x.dtype)
-        x = pad_nhwc(context, x, window.before, window.after, fill)
-    context.bind(node.outputs[0], emit_pool(context, "MAX_POOL_2D", x, window, padding, size), NHWC)
+    output = context.shape(node.outputs[0])[2:]
+    if len(node.outputs) > 1 and node.outputs[1] is not None and _is_used(node.outputs[1]):
+        _max_with_places(context, node, x, window, output)
+        return
+    plain = all(d == 1 or k == 1 for d, k in zip(window.dilations, window.kernel, strict=True))
+    if window.padded and plain and window.is_same(x.shape[1:-1]):
+        bind_spatial(context, node.outputs[0], _pool(context, "MAX_POOL_2D", x, window, "SAME"))
+        return
+    # After a ReLU nothing is below zero, and XNNPACK takes PAD but not PADV2.
+    fill = None if _is_rectified(x) else lowest(x.dtype)
+    x = pad_spatial(context, x, window.before, window.after, fill)
+    x, window = _dilated(context, "MAXIMUM", x, window, output)
+    bind_spatial(context, node.outputs[0], _pool(context, "MAX_POOL_2D", x, window, "VALID"))
+
+
+def _is_used(value: ir.Value) -> bool:
+    return bool(value.uses()) or value.is_graph_output()
 
 
 def _is_rectified(x: Tensor) -> bool:
@@ -59,52 +109,99 @@ def _is_rectified(x: Tensor) -> bool:
     return x.producer.code in rectifiers or x.producer.options.get("fusedActivationFunction") in rectifiers
 
 
+def _max_with_places(context: Lowering, node: ir.Node, x: Tensor, window: Window, output: Sizes) -> None:
+    """Compares the taps of the window one after the other; the first of equal ones keeps its place.
+
+    A place counts the elements of the whole hub tensor, its last axis fastest, or with ``storage_order`` 1 its first
+    spatial axis.
+    """
+    if prod(window.kernel) > MAX_TAPS:
+        raise unsupported(node, f"the places of {prod(window.kernel)} elements a window are too many.")
+    if prod(context.shape(node.inputs[0])) > np.iinfo(np.int32).max:
+        raise unsupported(node, "the places in its input do not fit into 32 bits.")
+    f, builder, size, kind = Formula(context), context.builder, x.shape[1:-1], x.dtype
+    axes = range(len(size))
+    first = bool(context.attribute(node, "storage_order", 0))
+    strides = [prod(size[:i] if first else size[i + 1 :]) for i in axes]
+    if kind != np.float32:  # 8 bits wide, and comparisons of those expect a scale
+        x = builder.emit("CAST", [x], x.shape, inDataType=kind, outDataType=np.float32)
+    x = pad_spatial(context, x, window.before, window.after, lowest(x.dtype))
+    best = place = None
+    for tap in np.ndindex(*window.kernel):
+        value, at = x, np.zeros(output, np.int64)
+        for i, k in zip(axes, tap, strict=True):
+            start, step = k * window.dilations[i], window.strides[i]
+            value = lines(context, value, i + 1, start, output[i], step)
+            along = (start + np.arange(output[i]) * step - window.before[i]) * strides[i]
+            at = at + along.reshape([-1 if axis == i else 1 for axis in axes])
+        value = as_picture(context, value)
+        here = builder.constant(at.reshape(1, *value.shape[1:3], 1).astype(np.int32))
+        if best is None:
+            best, place = value, here
+            continue
+        larger = f.binary("GREATER", value, best, np.bool_)
+        place = builder.emit("SELECT_V2", [larger, here, place], value.shape, dtype=np.int32)
+        best = f.maximum(best, value)
+    n, channels = best.shape[0], best.shape[3]
+    planes = np.arange(n * channels).reshape(n, 1, 1, channels) * prod(size)
+    place = f.add(place, builder.constant(planes.astype(np.int32)))
+    places = builder.emit("CAST", [place], place.shape, dtype=np.int64, inDataType=np.int32, outDataType=np.int64)
+    if kind != np.float32:
+        best = builder.emit("CAST", [best], best.shape, dtype=kind, inDataType=np.float32, outDataType=kind)
+    bind_spatial(context, node.outputs[0], best)
+    bind_spatial(context, node.outputs[1], places)
+
+
 @lowering("AveragePool", 11, 19)
 def average_pool(context: Lowering, node: ir.Node) -> None:
     """The mean of each window; pads count or not as ``count_include_pad`` says, what hangs over the end never does."""
-    x = context.nhwc(node)
+    x = read_spatial(context, node)
     window = _window(context, node, x)
-    size = context.shape(node.outputs[0])[2:]
-    if not window.padded:
-        y = emit_pool(context, "AVERAGE_POOL_2D", x, window, "VALID", size)
-    elif not context.attribute(node, "count_include_pad", 0) and window.is_same(x.shape[1:3]):
-        y = emit_pool(context, "AVERAGE_POOL_2D", x, window, "SAME", size)
-    else:
-        counts = _counts(context, node, window, x.shape[1:3], size)
-        padded = pad_nhwc(context, x, window.before, window.after)
-        y = emit_pool(context, "AVERAGE_POOL_2D", padded, window, "VALID", size)
-        correction = float(np.prod(window.kernel)) / counts
-        if np.any(correction != 1):
-            y = Formula(context).mul(y, context.builder.constant(correction.astype(np.float32)[..., None]))
-    context.bind(node.outputs[0], y, NHWC)
+    output = context.shape(node.outputs[0])[2:]
+    counts = _counts(context, node, window, x.shape[1:-1], output)
+    if np.any(counts == 0):
+        raise unsupported(node, "some of its windows lie wholly in the padding, where there is no mean.")
+    dilated = any(d > 1 and k > 1 for d, k in zip(window.dilations, window.kernel, strict=True))
+    include = context.attribute(node, "count_include_pad", 0)
+    if window.padded and not dilated and not include and window.is_same(x.shape[1:-1]):
+        bind_spatial(context, node.outputs[0], _pool(context, "AVERAGE_POOL_2D", x, window, "SAME"))
+        return
+    x = pad_spatial(context, x, window.before, window.after)
+    x, rest = _dilated(context, "ADD", x, window, output)
+    y = _pool(context, "AVERAGE_POOL_2D", x, rest, "VALID")
+    correction = float(prod(rest.kernel)) / counts
+    if np.any(correction != 1):
+        y = Formula(context).mul(y, context.builder.constant(correction.astype(np.float32)[..., None]))
+    bind_spatial(context, node.outputs[0], y)
 
 
-def _counts(
-    context: Lowering, node: ir.Node, window: Window, size: tuple[int, int], output: tuple[int, int]
-) -> np.ndarray:
-    """How many elements each window's mean is taken over, ``[outH, outW]``."""
-    pads = context.attribute(node, "pads", (0, 0, 0, 0))
+def _counts(context: Lowering, node: ir.Node, window: Window, size: Sizes, output: Sizes) -> np.ndarray:
+    """How many elements each window's mean is taken over, of shape ``output``."""
+    axes = len(size)
+    pads = context.attribute(node, "pads", (0,) * (2 * axes))
     if context.attribute(node, "auto_pad", "NOTSET") != "NOTSET":
         pads = (*window.before, *window.after)
     include = context.attribute(node, "count_include_pad", 0)
-    lines = []
-    for i in range(2):
+    counts = np.ones((), np.float64)
+    for i in range(axes):
         starts = np.arange(output[i]) * window.strides[i] - window.before[i]
-        low, high = (-pads[i], size[i] + pads[i + 2]) if include else (0, size[i])
-        lines.append(np.minimum(starts + window.kernel[i], high) - np.maximum(starts, low))
-    return np.outer(*lines).astype(np.float64)
+        taps = starts[:, None] + np.arange(window.kernel[i]) * window.dilations[i]
+        low, high = (-pads[i], size[i] + pads[i + axes]) if include else (0, size[i])
+        counts = np.multiply.outer(counts, ((taps >= low) & (taps < high)).sum(axis=1))
+    return counts
 
 
 @lowering("GlobalAveragePool", 1)
 def global_average_pool(context: Lowering, node: ir.Node) -> None:
     """The mean of each plane."""
-    context.bind(node.outputs[0], plane_mean(context, context.nhwc(node)), NHWC)
+    x = as_picture(context, read_spatial(context, node))
+    bind_spatial(context, node.outputs[0], plane_mean(context, x))
 
 
 @lowering("GlobalMaxPool", 1)
 def global_max_pool(context: Lowering, node: ir.Node) -> None:
     """The largest element of each plane."""
-    x = context.nhwc(node)
+    x = as_picture(context, read_spatial(context, node))
     shape = (x.shape[0], 1, 1, x.shape[3])
     y = context.builder.emit("REDUCE_MAX", [x, context.builder.ints((1, 2))], shape, like=x, keepDims=True)
-    context.bind(node.outputs[0], y, NHWC)
+    bind_spatial(context, node.outputs[0], y)

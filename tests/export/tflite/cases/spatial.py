@@ -7,6 +7,7 @@ import numpy as np
 from tests.export.tflite.cases.table import case, ints, normal
 
 PICTURE = normal(1, 6, 9, 11)
+LINE, SPACE = normal(2, 6, 13), normal(2, 6, 5, 7, 6)
 
 for shape, attributes in [
     ((4, 6, 3, 3), {}),
@@ -34,7 +35,6 @@ case("Conv", PICTURE, normal(4, 6, 3, 3), normal(4), constants=(), pads=[1, 1, 1
 case("Conv", PICTURE, normal(4, 6, 3, 3), normal(4), constants=(1,), strides=[2, 2])
 case("Conv", PICTURE, normal(4, 3, 3, 3), constants=(), group=2)
 case("Conv", PICTURE, normal(12, 1, 3, 3), constants=(), group=6)
-LINE, SPACE = normal(2, 6, 13), normal(2, 6, 5, 7, 6)
 for shape, attributes in [
     ((4, 6, 3), {}),
     ((4, 6, 3), {"pads": [2, 1], "strides": [2], "dilations": [2]}),
@@ -101,6 +101,37 @@ for attributes in [
     case("AveragePool", PICTURE, still=True, **attributes)
     if "auto_pad" not in attributes:
         case("AveragePool", PICTURE, still=True, count_include_pad=1, **attributes)
+for attributes in [
+    {"kernel_shape": [3, 2], "dilations": [2, 3], "pads": [1, 0, 2, 1]},
+    {"kernel_shape": [3, 2], "dilations": [2, 1], "strides": [2, 2], "ceil_mode": 1},
+    {"kernel_shape": [1, 2], "dilations": [5, 1], "strides": [2, 1]},
+]:
+    case("MaxPool", PICTURE, still=True, **attributes)
+    for include in (0, 1):
+        case("AveragePool", PICTURE, still=True, count_include_pad=include, **attributes)
+for x, attributes in [
+    (LINE, {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}),
+    (LINE, {"kernel_shape": [4], "strides": [3], "pads": [0, 2], "ceil_mode": 1}),
+    (LINE, {"kernel_shape": [4], "strides": [3], "auto_pad": "SAME_LOWER"}),
+    (SPACE, {"kernel_shape": [2, 3, 2], "strides": [1, 2, 2]}),
+    (SPACE, {"kernel_shape": [3, 3, 3], "strides": [2, 2, 2], "pads": [1, 1, 1, 1, 1, 1]}),
+    (SPACE, {"kernel_shape": [2, 2, 2], "strides": [2, 2, 2], "auto_pad": "SAME_UPPER"}),
+    (SPACE, {"kernel_shape": [2, 2, 3], "dilations": [2, 3, 1], "pads": [1, 0, 1, 0, 1, 1]}),
+]:
+    case("MaxPool", x, **attributes)
+    case("AveragePool", x, **attributes)
+    case("AveragePool", x, count_include_pad=1, **attributes)
+for kind in (np.int8, np.uint8):
+    numbers = np.random.default_rng(0).integers(0, 120, (1, 3, 8, 9)).astype(kind)
+    case("MaxPool", numbers, kernel_shape=[3, 2], pads=[1, 0, 1, 1], strides=[2, 1])
+    case("MaxPool", numbers, outputs=2, kernel_shape=[3, 2], pads=[1, 0, 1, 1], strides=[2, 1])
+for order in (0, 1):
+    case("MaxPool", PICTURE, outputs=2, kernel_shape=[3, 2], pads=[1, 0, 1, 1], strides=[2, 1], storage_order=order)
+    case("MaxPool", np.round(SPACE), outputs=2, kernel_shape=[3, 2, 2], strides=[2, 1, 2], storage_order=order)
+    case("MaxPool", np.round(LINE), outputs=2, kernel_shape=[3], dilations=[2], pads=[1, 2], storage_order=order)
+for op_type in ("GlobalAveragePool", "GlobalMaxPool"):
+    case(op_type, LINE)
+    case(op_type, SPACE)
 case("GlobalAveragePool", normal(1, 5, 24, 30), still=True)
 case("GlobalAveragePool", normal(2, 3, 7, 13), still=True)
 case("GlobalMaxPool", PICTURE, still=True)

@@ -1,4 +1,4 @@
-"""Cases of operators that move, join, reduce and multiply: shapes, axes, matrices, normalizations."""
+"""Cases of operators that move, join, reduce and multiply: shapes, axes, matrices."""
 
 from __future__ import annotations
 
@@ -108,15 +108,3 @@ case("Gemm", ROW, normal(3, 5), normal(8, 1), transA=1)
 case("Gemm", ROW, normal(8, 5))
 case("Gemm", ROW, normal(5, 8), normal(3, 5), transB=1, alpha=0.5, beta=2.0, constants=())
 case("Gemm", ROW, normal(8, 5), np.float32([[0.5]]))
-
-case("BatchNormalization", PICTURE, positive(6), normal(6), normal(6, seed=1), positive(6, seed=1), still=True)
-case("BatchNormalization", ROW, positive(8), normal(8), normal(8, seed=1), positive(8, seed=1), epsilon=1e-3)
-for x in (PICTURE, normal(2, 6, 32, 48), 5 + normal(1, 6, 31, 37)):
-    case("InstanceNormalization", x, positive(6), normal(6), still=True)
-case("InstanceNormalization", normal(1, 6, 16, 24), positive(6), normal(6), constants=(), still=True, epsilon=1e-3)
-case("GroupNormalization", normal(2, 6, 16, 24), positive(6), normal(6), num_groups=2, still=True)
-case("GroupNormalization", normal(1, 6, 7, 9), positive(6), normal(6), num_groups=3, constants=(), still=True)
-case("LayerNormalization", ROW, positive(8), normal(8))
-case("LayerNormalization", ROW, positive(8), constants=())
-case("LayerNormalization", PICTURE, positive(6, 4, 5), normal(6, 4, 5), axis=1, still=True)
-case("LayerNormalization", PICTURE, positive(5), normal(5), still=True)
