@@ -46,7 +46,7 @@ OPTIONS = {
     "ARG_MAX": "ArgMaxOptions", "ARG_MIN": "ArgMinOptions", "TOPK_V2": "TopKV2Options", "CUMSUM": "CumsumOptions",
     "SCATTER_ND": "ScatterNdOptions", "REVERSE_V2": "ReverseV2Options", "RIGHT_SHIFT": "RightShiftOptions",
     "BITWISE_XOR": "BitwiseXorOptions", "REDUCE_ANY": "ReducerOptions", "REDUCE_ALL": "ReducerOptions",
-    "LOCAL_RESPONSE_NORMALIZATION": "LocalResponseNormalizationOptions", "REVERSE_V2": "ReverseV2Options",
+    "LOCAL_RESPONSE_NORMALIZATION": "LocalResponseNormalizationOptions",
 }  # fmt: skip
 
 
