@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
+import onnx.inliner
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
@@ -24,8 +25,6 @@ EXPANDED = (
     "LinearAttention",
     "RMSNormalization",
     "RotaryEmbedding",
-    "SwiGLU",
-    "Swish",
 )
 TYPED = ("CumProd", "Mod", "SpaceToDepth")  # rewritten here by a rule that needs dtypes or shapes
 NEWEST_DTYPE = ir.DataType.INT4  # of opset 21; numbered in the order in which they came
@@ -41,12 +40,22 @@ def expand_functions(model: ir.Model, version: int) -> ir.Model:
     found = {node.op_type for node in ir.traversal.RecursiveGraphIterator(model.graph)}
     if version <= HUB_OPSET or not found & {*EXPANDED, *TYPED}:
         return model
+    _state_defaults(model, version)  # which the definitions refer to, and the inliner does not fill in
     proto = onnx.shape_inference.infer_shapes(ir.to_proto(model), data_prop=True)
     if found & set(EXPANDED):
         names = [("", name) for name in EXPANDED]
         proto = onnx.inliner.inline_selected_functions(proto, names, inline_schema_functions=True)
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     return ir.from_proto(proto)
+
+
+def _state_defaults(model: ir.Model, version: int) -> None:
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if node.op_type not in EXPANDED:
+            continue
+        for name, a in onnx.defs.get_schema(node.op_type, version).attributes.items():
+            if name not in node.attributes and a.default_value.name:
+                node.attributes[name] = ir.serde.deserialize_attribute(a.default_value)
 
 
 def lower_node(node: ir.Node, version: int) -> None:
@@ -147,6 +156,30 @@ def _space_to_depth(node: ir.Node) -> None:
     )
 
 
+def _swish(node: ir.Node) -> None:
+    """x · sigmoid(αx). Source: https://onnx.ai/onnx/operators/onnx__Swish.html"""
+    x, alpha = node.inputs[0], _alpha(node)
+    replace(node, lambda tape: _swished(tape, x, alpha))
+
+
+def _swiglu(node: ir.Node) -> None:
+    """a · sigmoid(αa) · b. Source: https://onnx.ai/onnx/operators/onnx__SwiGLU.html"""
+    (a, b), alpha = node.inputs, _alpha(node)
+    replace(node, lambda tape: tape.op("Mul", [_swished(tape, a, alpha), b]))
+
+
+def _swished(tape: Tape, x: ir.Value, alpha: ir.Value | None) -> ir.Value:
+    if alpha is None:
+        return tape.op("Mul", [x, tape.op("Sigmoid", [x])])
+    scaled = tape.op("Mul", [x, tape.op("CastLike", [alpha, x])])
+    return tape.op("Mul", [x, tape.op("Sigmoid", [scaled])])
+
+
+def _alpha(node: ir.Node) -> ir.Value | None:
+    alpha = attribute(node, "alpha", 1.0)
+    return None if alpha == 1 else new_constant(node.graph, np.float32(alpha), f"{node.outputs[0].name}_alpha")
+
+
 def _cum_prod(node: ir.Node) -> None:
     """Products of the 2ᵏ entries before each, doubled up: y ← y · (y moved by 2ᵏ, filled up with ones)."""
     shape, tensor = dims(node.inputs[0]), ir.convenience.get_const_tensor(node.inputs[1])
@@ -186,6 +219,8 @@ _RULES: dict[str, Step] = {
     "Mod": _mod,
     "SpaceToDepth": _space_to_depth,
     "CumProd": _cum_prod,
+    "Swish": _swish,
+    "SwiGLU": _swiglu,
 }
 
 

@@ -1,7 +1,6 @@
 """Operators of every opset from 7 on compute the same at the hub's; ONNX Runtime runs the original."""
 
 import numpy as np
-import onnx_ir as ir
 import pytest
 
 from export.hub.folding import fold_constants
@@ -9,7 +8,7 @@ from export.hub.model import HUB_OPSET
 from export.hub.opset import settle, standardize
 from export.hub.shapes import infer_shapes, require_static
 from tests.export.hub.graphs import build, normal, ops, run
-from validate.errors import BrushportError, UnsupportedError
+from validate.errors import UnsupportedError
 
 C = {"s": normal(4), "b": normal(4), "m": normal(4), "v": np.abs(normal(4)) + 0.5}
 G = {"s": normal(2), "b": normal(2)}
@@ -48,7 +47,11 @@ CASES = [
         (10, 11, 13),
         {"a": np.array([5, 0]), "e": np.array([-9, 4]), "axes": np.array([2, 3]), "steps": np.array([-2, 3])},
     ),
-    *((f"y = {op}<axis={axis}>(x)", (7, 11, 12), {}) for op in ("Softmax", "LogSoftmax", "Hardmax") for axis in range(4)),
+    *(
+        (f"y = {op}<axis={axis}>(x)", (7, 11, 12), {})
+        for op in ("Softmax", "LogSoftmax", "Hardmax")
+        for axis in range(4)
+    ),
     ("y = Softmax(x)", (7, 11, 12, 13), {}),
     ("y = LogSoftmax<axis=-2>(x)", (11, 12, 13), {}),
     ("y = Softmax<axis=-1>(x)", (11, 12), {}),
@@ -76,14 +79,30 @@ CASES = [
         for by in ((2, 3), (0.5, 0.6), (1.5, 0.4), (0.3, 1))
     ),
     *(
-        (f'y = Resize<mode="{mode}", coordinate_transformation_mode="{place}">(x, roi, s)', (11,), {**scales(*by), "roi": np.zeros(0)})
+        (
+            f'y = Resize<mode="{mode}", coordinate_transformation_mode="{place}">(x, roi, s)',
+            (11,),
+            {**scales(*by), "roi": np.zeros(0)},
+        )
         for mode in ("nearest", "linear", "cubic")
         for place in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
         for by in ((2, 3), (0.6, 1.5))
     ),
-    ('y = Resize<mode="nearest", coordinate_transformation_mode="tf_half_pixel_for_nn">(x, roi, s)', (11,), {**scales(2, 2), "roi": np.zeros(0)}),
-    ('y = Resize<mode="linear", coordinate_transformation_mode="tf_crop_and_resize">(x, roi, s)', (11, 13), {**scales(2, 2), "roi": np.array([0, 0, 0.1, 0.2, 1, 1, 0.7, 0.9])}),
-    ('y = Resize<mode="cubic">(x, roi, none, sizes)', (11, 13, 18), {"roi": np.zeros(0), "none": np.zeros(0), "sizes": np.array([1, 4, 9, 3])}),
+    (
+        'y = Resize<mode="nearest", coordinate_transformation_mode="tf_half_pixel_for_nn">(x, roi, s)',
+        (11,),
+        {**scales(2, 2), "roi": np.zeros(0)},
+    ),
+    (
+        'y = Resize<mode="linear", coordinate_transformation_mode="tf_crop_and_resize">(x, roi, s)',
+        (11, 13),
+        {**scales(2, 2), "roi": np.array([0, 0, 0.1, 0.2, 1, 1, 0.7, 0.9])},
+    ),
+    (
+        'y = Resize<mode="cubic">(x, roi, none, sizes)',
+        (11, 13, 18),
+        {"roi": np.zeros(0), "none": np.zeros(0), "sizes": np.array([1, 4, 9, 3])},
+    ),
     ('y = Resize<mode="linear">(x, , , sizes)', (13, 18, 19), {"sizes": np.array([1, 4, 9, 3])}),
     ("y = GroupNormalization<num_groups=2, epsilon=0.1>(x, s, b)", (18, 20), G),
     *((f"y = {pool}", (10, 11, 19) if pool.startswith("Av") else (10, 11, 12), {}) for pool in POOLS),
@@ -105,14 +124,25 @@ CASES = [
     ("y = MeanVarianceNormalization(x)", (9,), {}),
     ("y = CumSum(x, axis)", (11,), {"axis": np.int64(2)}),
     ("y = LRN<size=3>(x)", (7,), {}),
-    ("q = QuantizeLinear(x, k, z)  y = DequantizeLinear(q, k, z)", (10, 13, 19), {"k": np.float32(0.05), "z": np.uint8(120)}),
-    ("q = QuantizeLinear<axis=1>(x, k, z)  y = DequantizeLinear<axis=1>(q, k, z)", (13, 19), {"k": np.abs(normal(4)) + 0.01, "z": np.zeros(4, np.int8)}),
+    (
+        "q = QuantizeLinear(x, k, z)  y = DequantizeLinear(q, k, z)",
+        (10, 13, 19),
+        {"k": np.float32(0.05), "z": np.uint8(120)},
+    ),
+    (
+        "q = QuantizeLinear<axis=1>(x, k, z)  y = DequantizeLinear<axis=1>(q, k, z)",
+        (13, 19),
+        {"k": np.abs(normal(4)) + 0.01, "z": np.zeros(4, np.int8)},
+    ),
     ("y = ArgMax<axis=2, keepdims=0>(x)", (7, 11, 12), {}),
     ("y = ConstantOfShape(k)", (9,), {"k": np.array([2, 3])}),
-    *((f'y = GridSample<mode="{mode}", align_corners=1>(x, g)', (16,), {"g": normal(1, 3, 4, 2)}) for mode in ("bilinear", "bicubic", "nearest")),
+    *(
+        (f'y = GridSample<mode="{mode}", align_corners=1>(x, g)', (16,), {"g": normal(1, 3, 4, 2)})
+        for mode in ("bilinear", "bicubic", "nearest")
+    ),
     ("y = ReduceMean<axes=[1]>(x)", (7,), {}),
     ("y = BatchNormalization(x, s, b, m, v)", (7,), C),
-]  # fmt: skip
+]
 
 
 def models():
@@ -137,3 +167,29 @@ def test_computes_the_same(body, opset, weights):
         assert old.shape == new.shape
         assert old.dtype == new.dtype
         np.testing.assert_allclose(new, old, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "opset", "reason"),
+    [
+        ("y = BatchNormalization<spatial=0>(x, s, b, m, v)", 7, "statistics are per pixel"),
+        ("z, y = Dropout(x)", 7, "only there while training"),
+    ],
+)
+def test_refusals_name_the_node(body, opset, reason):
+    model = build("agraph (float[1,4,6,5] x) => (float[] y)", body, C, opset)
+    with pytest.raises(UnsupportedError, match=reason):
+        standardize(model)
+
+
+def test_no_flattening_where_the_axis_is_known_to_be_the_last():
+    model = standardize(build("agraph (float[2,5] x) => (float[2,5] y)", "y = Softmax(x)", opset=11))
+    assert ops(model) == {"Softmax": 1}
+
+
+def test_scales_at_run_time_are_refused_where_the_rounding_hangs_on_them():
+    model = standardize(
+        build("agraph (float[1,4,6,5] x, float[4] s) => (float[1,4,n,m] y)", "y = Resize(x, s)", opset=10)
+    )
+    with pytest.raises(UnsupportedError, match="scales at run time"):
+        settle(model)
