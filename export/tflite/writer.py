@@ -44,7 +44,7 @@ OPTIONS = {
     "LOGICAL_AND": "LogicalAndOptions", "LOGICAL_OR": "LogicalOrOptions", "LOGICAL_NOT": "LogicalNotOptions",
     "SELECT_V2": "SelectV2Options", "FLOOR_MOD": "FloorModOptions", "COS": "CosOptions", "SIGN": "SignOptions",
     "ARG_MAX": "ArgMaxOptions", "ARG_MIN": "ArgMinOptions", "TOPK_V2": "TopKV2Options", "CUMSUM": "CumsumOptions",
-    "SCATTER_ND": "ScatterNdOptions", "REVERSE_V2": "ReverseV2Options", "RIGHT_SHIFT": "RightShiftOptions",
+    "SCATTER_ND": "ScatterNdOptions", "RIGHT_SHIFT": "RightShiftOptions",
     "BITWISE_XOR": "BitwiseXorOptions", "REDUCE_ANY": "ReducerOptions", "REDUCE_ALL": "ReducerOptions",
     "LOCAL_RESPONSE_NORMALIZATION": "LocalResponseNormalizationOptions",
 }  # fmt: skip
