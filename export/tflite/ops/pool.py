@@ -94,8 +94,11 @@ def max_pool(context: Lowering, node: ir.Node) -> None:
     # After a ReLU nothing is below zero, and XNNPACK takes PAD but not PADV2.
     fill = None if _is_rectified(x) else lowest(x.dtype)
     x = pad_spatial(context, x, window.before, window.after, fill)
+    f, kind = Formula(context), x.dtype
+    if not plain and x.quantization is None:
+        x = f.cast(x, np.float32)  # MAXIMUM of 8-bit numbers expects a scale
     x, window = _dilated(context, "MAXIMUM", x, window, output)
-    bind_spatial(context, node.outputs[0], _pool(context, "MAX_POOL_2D", x, window, "VALID"))
+    bind_spatial(context, node.outputs[0], f.cast(_pool(context, "MAX_POOL_2D", x, window, "VALID"), kind))
 
 
 def _is_used(value: ir.Value) -> bool:
@@ -123,8 +126,7 @@ def _max_with_places(context: Lowering, node: ir.Node, x: Tensor, window: Window
     axes = range(len(size))
     first = bool(context.attribute(node, "storage_order", 0))
     strides = [prod(size[:i] if first else size[i + 1 :]) for i in axes]
-    if kind != np.float32:  # 8 bits wide, and comparisons of those expect a scale
-        x = builder.emit("CAST", [x], x.shape, inDataType=kind, outDataType=np.float32)
+    x = f.cast(x, np.float32)  # comparisons of 8-bit numbers expect a scale
     x = pad_spatial(context, x, window.before, window.after, lowest(x.dtype))
     best = place = None
     for tap in np.ndindex(*window.kernel):
@@ -140,16 +142,13 @@ def _max_with_places(context: Lowering, node: ir.Node, x: Tensor, window: Window
             best, place = value, here
             continue
         larger = f.binary("GREATER", value, best, np.bool_)
-        place = builder.emit("SELECT_V2", [larger, here, place], value.shape, dtype=np.int32)
+        place = f.select(larger, here, place)
         best = f.maximum(best, value)
     n, channels = best.shape[0], best.shape[3]
     planes = np.arange(n * channels).reshape(n, 1, 1, channels) * prod(size)
     place = f.add(place, builder.constant(planes.astype(np.int32)))
-    places = builder.emit("CAST", [place], place.shape, dtype=np.int64, inDataType=np.int32, outDataType=np.int64)
-    if kind != np.float32:
-        best = builder.emit("CAST", [best], best.shape, dtype=kind, inDataType=np.float32, outDataType=kind)
-    bind_spatial(context, node.outputs[0], best)
-    bind_spatial(context, node.outputs[1], places)
+    bind_spatial(context, node.outputs[0], f.cast(best, kind))
+    bind_spatial(context, node.outputs[1], f.cast(place, np.int64))
 
 
 @lowering("AveragePool", 11, 19)

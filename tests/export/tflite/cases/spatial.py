@@ -147,6 +147,21 @@ case("Pad", PICTURE, ints(0, 0, 1, 2, 0, 0, 3, 4), np.float32(-1.5), still=True)
 case("Pad", PICTURE, ints(0, 0, -1, 2, 0, 0, 3, -4), np.float32(2), still=True)
 case("Pad", PICTURE, ints(1, 2, 3, 4), None, ints(2, -1), still=True)
 case("Pad", normal(4), ints(1, 2))
+case("Pad", PICTURE, ints(0, 0, 1, 2, 0, 0, 3, 4), np.float32(1.5), constants=(1,), still=True)
+case("Pad", SPACE, ints(1, 2, -1, 0, 1, 0, 3, 0, 2, -2), np.float32(1.5))
+case("Pad", normal(2, 2, 3, 2, 3, 2), ints(1, 0, 1, 0, 2, 0, 0, 1, 0, 0, 1, 1), np.float32(1.5))
+for mode in ("reflect", "edge", "wrap"):
+    case("Pad", LINE, ints(0, 0, 3, 0, 2, 4), mode=mode)
+    case("Pad", SPACE, ints(0, 0, -1, 2, 3, 0, 2, 2, -3, 2), mode=mode)
+    case("Pad", LINE, ints(2, -4), None, ints(-1), mode=mode)
+for mode in ("edge", "wrap"):
+    case("Pad", normal(3, 4), ints(2, 9, 30, 11), mode=mode)
+for kind in (np.int32, np.int64, np.uint8, np.int8, np.bool_):
+    numbers = (np.arange(24).reshape(1, 2, 3, 4) % 3).astype(kind)
+    case("Pad", numbers, ints(0, 0, 1, 2, 0, 1, 3, -1), still=True)
+    case("Pad", numbers, ints(0, 0, 1, 2, 0, 1, 3, 0), kind(1), still=True)
+    if kind is not np.bool_:
+        case("Pad", numbers, ints(0, 0, 1, 2, 0, 1, 1, 1), still=True, mode="reflect")
 
 NONE = np.zeros(0, np.float32)
 for mode, coordinates, rounding, scale in [
