@@ -30,6 +30,7 @@ ROUNDINGS = {
     "floor": np.floor,
     "ceil": np.ceil,
 }
+FRACTION = 1e-3  # of a pixel: a size nearer to a whole number is one, give or take float32
 SUPPORT = {"linear": 1.0, "cubic": 2.0}  # how many pixels each interpolation reaches, to one side
 
 
@@ -129,6 +130,11 @@ def _places(node: ir.Node, size: int, out: int, scale: float, roi: tuple[float, 
     if mode == "tf_half_pixel_for_nn":
         return (i + half) / factor
     if mode == "align_corners":
+        if out > 1 and abs(scale * size - out) > FRACTION:
+            raise _unsupported(
+                node,
+                "it aligns the corners of a fractional size, which ONNX Runtime and ONNX's own tests read differently",
+            )
         return i * np.float32(size - 1) / np.float32(max(1, out - 1))
     if mode == "tf_crop_and_resize":
         if scale == 1 and roi != (0.0, 1.0):

@@ -59,7 +59,13 @@ CASES = [(given, True) for given in SIZES] + [(given, False) for given in SCALES
 
 
 def cases(coordinates):
-    """ONNX Runtime ignores a region of interest where nothing is scaled, and we refuse; every other case."""
+    """Every case but those we refuse.
+
+    ONNX Runtime ignores a region of interest where nothing is scaled. It aligns the corners of the whole output, and
+    ONNX's own tests those of a fractional one.
+    """
+    if coordinates == "align_corners":
+        return [(given, by_sizes) for given, by_sizes in CASES if by_sizes]
     return [c for c in CASES if coordinates != "tf_crop_and_resize" or (c[0][3] != c[0][1] and c[0][2] != 1.0)]
 
 
@@ -154,3 +160,11 @@ def test_sizes_at_run_time_are_refused():
     )
     with pytest.raises(UnsupportedError, match="computed at run time"):
         resize_matrices(model.graph[0])
+
+
+def test_corners_of_a_fractional_size_are_refused():
+    attributes = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    with pytest.raises(UnsupportedError, match="fractional"):
+        resize_matrices(resize_model((7, 5, 1.6, 1.0), False, **attributes).graph[0])
+    (node,) = resize_model((7, 5, 2.0, 1.0), False, **attributes).graph
+    assert resize_matrices(node)[2].shape == (14, 7)
