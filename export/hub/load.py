@@ -8,7 +8,7 @@ from pathlib import Path
 from export.hub.byte_pictures import widen_byte_pictures
 from export.hub.folding import clean_up, fold_constants
 from export.hub.input_range import find_input_range
-from export.hub.layout import channels_first
+from export.hub.layout import channels_first, outputs_channels_first
 from export.hub.model import Hub
 from export.hub.opset import refuse_subgraphs, standardize
 from export.hub.outputs import restore_outputs
@@ -62,7 +62,7 @@ def load_hub(
     rounded = to_float32(model)
     widened = None if tensors else widen_byte_pictures(model)
     check_inputs(model)
-    turned = () if tensors else channels_first(model)
+    turned = [] if tensors else channels_first(model)
     outputs = [value.name for value in model.graph.outputs]
     metadata = read_metadata(model)
     if size is None and "default_size" in metadata and has_open_size(model):
@@ -89,6 +89,10 @@ def load_hub(
     seen = seen or widened
     simplify(model)
     clean_up(model)
+    if not tensors and (given := outputs_channels_first(model, bool(turned))):
+        turned.extend(given)
+        simplify(model)
+        clean_up(model)
     renamed = restore_outputs(model, outputs)
     infer_shapes(model)
     require_static(model)

@@ -17,13 +17,17 @@ from export.hub.passes.fuse_instance_norm import fuse_instance_norm
 from export.hub.passes.fuse_matmul import fuse_matmul
 from export.hub.passes.fuse_pad import fuse_pad
 from export.hub.passes.fuse_pixel_shuffle import fuse_pixel_shuffle
+from export.hub.passes.merge_moves import merge_moves
 from export.hub.passes.order_operands import order_operands
+from export.hub.passes.push_transposes import push_transposes
 from export.hub.passes.unwrap_norm import unwrap_norm
 
 # In this order, until none fires. Each returns how often it did; what it leaves unused is removed between them.
 PASSES: tuple[Callable[[ir.Model], int], ...] = (
     order_operands,
     eliminate,
+    push_transposes,
+    merge_moves,
     explicit_pads,
     fuse_instance_norm,
     unwrap_norm,
@@ -35,7 +39,7 @@ PASSES: tuple[Callable[[ir.Model], int], ...] = (
     fuse_pad,
     fuse_matmul,
 )
-MAX_ROUNDS = 10  # each round makes the graph smaller; this only bounds the time
+MAX_ROUNDS = 10  # each round makes the graph smaller or moves Transposes down; this only bounds the time
 
 
 def simplify(model: ir.Model) -> dict[str, int]:

@@ -94,7 +94,12 @@ def replace(node: ir.Node, build: Callable[[Tape], ir.Value]) -> None:
 
 def with_shape(value: ir.Value, shape: tuple[int, ...]) -> ir.Value:
     """``value``, now stated to be float32 of ``shape``: for values between the new nodes, which the passes read."""
-    value.shape, value.dtype = ir.Shape(shape), ir.DataType.FLOAT
+    return stated(value, shape, ir.DataType.FLOAT)
+
+
+def stated(value: ir.Value, shape: tuple[int, ...], dtype: ir.DataType | None) -> ir.Value:
+    """``value``, now stated to be of ``shape`` and ``dtype``."""
+    value.shape, value.dtype = ir.Shape(shape), dtype
     return value
 
 
