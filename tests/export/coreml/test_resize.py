@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from export.coreml import compile_coreml
-from tests.export.coreml.cases import resize
+from tests.export.coreml.cases_spatial import resize
 from tests.export.coreml.graphs import Case, hub_of, model_of
 from tests.export.coreml.test_compile import operations
 
