@@ -60,8 +60,11 @@ def _results(case: BackendCase, target: str, folder: Path) -> dict[str, np.ndarr
     hub = load_hub(source, tensors=True)
     artifact = folder / f"case{find_target(target).suffix}"
     find_target(target).compile(hub, artifact, precision="fp32", io="tensor")
-    runner = open_artifact(artifact, (hub.inputs, hub.outputs))
-    results = runner.run({port.name: case.feeds[port.name] for port in hub.inputs})
+    try:
+        runner = open_artifact(artifact, (hub.inputs, hub.outputs))
+        results = runner.run({port.name: case.feeds[port.name] for port in hub.inputs})
+    except BrushportError as error:
+        raise RuntimeError(f"it compiles, and the file does not run: {error}") from error
     if isinstance(runner, TfliteRunner):  # the runner would convert what the file has in another dtype
         for port in hub.outputs:
             held = np.dtype(runner._results[port.name]["dtype"])

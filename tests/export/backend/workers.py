@@ -31,7 +31,7 @@ class _Worker:
 
 
 def run_all(
-    work: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, timeout: float
+    work: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, timeout: float, recycled_after: int = RECYCLED_AFTER
 ) -> Iterator[tuple[int, Any | Died]]:
     """Yield (index of the task, what ``work`` returned or :class:`Died`) in the order in which they end.
 
@@ -61,7 +61,7 @@ def run_all(
                 else:
                     continue
                 worker.task, worker.done = None, worker.done + 1
-                if isinstance(result, Died) or worker.done >= RECYCLED_AFTER:
+                if isinstance(result, Died) or worker.done >= recycled_after:
                     _stop(worker)
                     workers[place] = _start(work, tasks)
                 _give(workers[place], waiting, timeout)
