@@ -12,8 +12,10 @@ from export.hub.passes.eliminate import eliminate
 from export.hub.passes.explicit_pads import explicit_pads
 from export.hub.passes.fold_affine import fold_affine
 from export.hub.passes.fuse_crop import fuse_crop
+from export.hub.passes.fuse_group_norm import fuse_group_norm
 from export.hub.passes.fuse_hard_swish import fuse_hard_swish
 from export.hub.passes.fuse_instance_norm import fuse_instance_norm
+from export.hub.passes.fuse_layer_norm import fuse_layer_norm
 from export.hub.passes.fuse_matmul import fuse_matmul
 from export.hub.passes.fuse_pad import fuse_pad
 from export.hub.passes.fuse_pixel_shuffle import fuse_pixel_shuffle
@@ -26,11 +28,14 @@ from export.hub.passes.unwrap_norm import unwrap_norm
 PASSES: tuple[Callable[[ir.Model], int], ...] = (
     order_operands,
     eliminate,
+    explicit_pads,
+    fuse_layer_norm,
     push_transposes,
     merge_moves,
-    explicit_pads,
     fuse_instance_norm,
+    fuse_layer_norm,
     unwrap_norm,
+    fuse_group_norm,
     absorb_norm_affine,
     fuse_crop,
     fold_affine,

@@ -1,7 +1,7 @@
 """s·(γ·n(x) + β) + t = (sγ)·n(x) + (sβ + t): a scale and a shift behind a normalization go into its own.
 
-``n`` is InstanceNormalization, or BatchNormalization with its stored statistics; γ and β are constants. A scale
-that is computed, such as a style network's, stays a Mul of its own.
+``n`` is InstanceNormalization, GroupNormalization, or BatchNormalization with its stored statistics; γ and β are
+constants. A scale that is computed, such as a style network's, stays a Mul of its own.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import onnx_ir as ir
 from export.hub.passes.fold_affine import read_affine
 from export.hub.passes.rewrite import attribute, constant, float_constant, only_used_by, produced_by, replace
 
+NORMS = ("InstanceNormalization", "BatchNormalization", "GroupNormalization")
+
 
 def absorb_norm_affine(model: ir.Model) -> int:
     """Fold per-channel scales and shifts into the normalization before them; returns how many."""
     count = 0
     for node in list(model.graph):
         affine = read_affine(node)
-        norm = None if affine is None else produced_by(affine.x, "InstanceNormalization", "BatchNormalization")
+        norm = None if affine is None else produced_by(affine.x, *NORMS)
         if norm is None or norm is node or attribute(norm, "training_mode", 0):
             continue
         gamma, beta = constant(norm.inputs[1]), constant(norm.inputs[2])

@@ -13,95 +13,27 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
-from export.hub.passes.rewrite import (
-    constant,
-    dims,
-    float_constant,
-    new_constant,
-    peel,
-    produced_by,
-    replace,
-    two_way,
-    with_shape,
-)
-from export.hub.passes.statistics import (
-    InverseDeviation,
-    deviation,
-    elements,
-    inverse_deviation,
-    is_centered,
-    is_column,
-    mean_of,
-    plane,
-)
+from export.hub.passes.normalization import Spelled, read_normalization
+from export.hub.passes.rewrite import constant, dims, float_constant, new_constant, replace, with_shape
+from export.hub.passes.statistics import elements
 
 
 def fuse_instance_norm(model: ir.Model) -> int:
     """Fuse every spelled-out instance norm into an InstanceNormalization node; returns how many."""
     count = 0
     for node in list(model.graph):
-        if node.op_type not in ("Div", "Mul", "Add", "Sub") or node.graph is None:
-            continue
-        count += _fuse_quotient(node) or _fuse_sum(node)
+        spelled = read_normalization(node)
+        if spelled is not None and spelled.inverse.of.is_plane:
+            count += _emit(node, spelled)
     return count
 
 
-def _fuse_quotient(node: ir.Node) -> bool:
-    """(x − μ)/std, (x − μ)·inv, and both with a gain on either side."""
-    if node.op_type == "Div":
-        pairs = [(*node.inputs, deviation(node.inputs[1]))]
-    elif node.op_type == "Mul":
-        pairs = [(a, b, inverse_deviation(b)) for a, b in two_way(node)]
-    else:
-        return False
-    for numerator, divisor, inverse in pairs:
-        if inverse is None or not is_column(divisor, numerator):
-            continue
-        gains = [] if inverse.gain is None else [inverse.gain]
-        if is_centered(numerator, inverse.x):
-            return _emit(node, inverse, gains, None)
-        scaled = produced_by(numerator, "Mul")
-        for centered, gain in two_way(scaled) if scaled is not None else ():
-            if is_centered(centered, inverse.x) and is_column(gain, centered):
-                return _emit(node, inverse, [*gains, gain], None)
-    return False
-
-
-def _fuse_sum(node: ir.Node) -> bool:
-    """x·f + (b − μ·f), x·f − μ·f and (x·f − μ·f) + b."""
-    if node.op_type == "Add":
-        pairs = two_way(node)
-    elif node.op_type == "Sub":
-        pairs = [tuple(node.inputs)]
-    else:
-        return False
-    for product, rest in pairs:
-        scaled = produced_by(product, "Mul")
-        for x, f in two_way(scaled) if scaled is not None else ():
-            inverse = inverse_deviation(f)
-            if inverse is None or plane(x) is not inverse.x or not (is_column(f, x) and is_column(rest, x)):
-                continue
-            gains = [] if inverse.gain is None else [inverse.gain]
-            if node.op_type == "Sub" and _is_mean_times(rest, inverse.x, f):
-                return _emit(node, inverse, gains, None)
-            shift = produced_by(peel(rest), "Sub")
-            if node.op_type == "Add" and shift is not None and _is_mean_times(shift.inputs[1], inverse.x, f):
-                return _emit(node, inverse, gains, shift.inputs[0])
-    return False
-
-
-def _is_mean_times(value: ir.Value, x: ir.Value, f: ir.Value) -> bool:
-    product = produced_by(peel(value), "Mul")
-    if product is None or elements(product.outputs[0]) != elements(f):
-        return False
-    return any(mean_of(a) == (x, 1.0) and peel(b) is peel(f) for a, b in two_way(product))
-
-
-def _emit(node: ir.Node, inverse: InverseDeviation, gains: list[ir.Value], shift: ir.Value | None) -> bool:
+def _emit(node: ir.Node, spelled: Spelled) -> bool:
     """Write the fused norm, then a Mul for each gain and an Add for the shift."""
-    x, graph = inverse.x, node.graph
+    inverse, gains, shift = spelled.inverse, spelled.gains, spelled.shift
+    x, graph = inverse.of.x, node.graph
     shape, factor = dims(x), inverse.factor
-    if shape is None or shape[0] != 1 or elements(node.outputs[0]) != elements(x) or factor <= 0:
+    if elements(node.outputs[0]) != elements(x) or factor <= 0:
         return False
     extras = [*gains, *([] if shift is None else [shift])]
     if any(_per_channel_size(value, shape[1]) is None for value in extras):

@@ -1,7 +1,7 @@
-"""Reading a plane's statistics off the graph: its mean, its variance and 1/√(variance + ε), in any spelling.
+"""Reading statistics off the graph: means, variances and 1/√(variance + ε) over any axes, in any spelling.
 
 The functions go back from a tensor and answer ``None`` where it is something else. A tensor with one number for
-each channel is read through any view, since a view keeps the order of its C elements.
+each channel, or each group of what is averaged, is read through any view, since a view keeps the order of its elements.
 """
 
 from __future__ import annotations
@@ -18,21 +18,68 @@ VIEWS = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
 
 
 @dataclass(frozen=True)
-class Variance:
-    """factor · (variance of each plane of x)."""
+class Extent:
+    """What is averaged together: the axes ``axes`` of ``x``; for planes, x is (1, C, H, W) and they are (2, 3)."""
 
     x: ir.Value
+    axes: tuple[int, ...]
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether each channel of a picture is averaged by itself."""
+        return len(dims(self.x)) == 4 and dims(self.x)[0] == 1 and self.axes == (2, 3)
+
+    @property
+    def groups(self) -> int:
+        """How many means there are."""
+        return size(tuple(d for axis, d in enumerate(dims(self.x)) if axis not in self.axes))
+
+    @property
+    def count(self) -> int:
+        """How many elements each mean is taken of."""
+        return size(dims(self.x)) // self.groups
+
+    def holds(self, value: ir.Value | None) -> bool:
+        """Whether ``value`` is x, or for planes a (1, C, …) view of it."""
+        return value is self.x or (self.is_plane and plane(value) is self.x)
+
+    def is_statistic(self, value: ir.Value, beside: ir.Value) -> bool:
+        """Whether ``value``, of one number per mean, broadcasts against ``beside`` as the means do."""
+        if self.is_plane:
+            return is_column(value, beside)
+        shape, other = dims(value), dims(self.x)
+        if shape is None or len(shape) > len(other) or dims(beside) != other:
+            return False
+        full = (1,) * (len(other) - len(shape)) + shape
+        return all(d == (1 if axis in self.axes else other[axis]) for axis, d in enumerate(full))
+
+
+@dataclass(frozen=True)
+class Variance:
+    """factor · (variance over ``of``)."""
+
+    of: Extent
     factor: float
 
 
 @dataclass(frozen=True)
 class InverseDeviation:
-    """gain / √(factor · variance(x) + epsilon); ``gain`` is ``None`` for 1."""
+    """gain / √(factor · variance over ``of`` + epsilon); ``gain`` is ``None`` for 1."""
 
-    x: ir.Value
+    of: Extent
     factor: float
     epsilon: float
     gain: ir.Value | None = None
+
+
+def extent(view: ir.Value, axes: set[int] | None) -> Extent | None:
+    """What a mean of ``view`` over ``axes`` is taken of."""
+    shape = dims(view)
+    if shape is None or not axes:
+        return None
+    if axes == set(range(2, len(shape))) and (x := plane(view)) is not None:
+        return Extent(x, (2, 3))
+    return Extent(view, tuple(sorted(axes)))
 
 
 def plane(value: ir.Value | None) -> ir.Value | None:
@@ -47,8 +94,8 @@ def plane(value: ir.Value | None) -> ir.Value | None:
     return value if shape is not None and shape[:2] == channels and shape[0] == 1 else None
 
 
-def mean_of(value: ir.Value | None) -> tuple[ir.Value, float] | None:
-    """(x, f) if ``value`` is f times the mean of each plane of x, in any view of its C elements."""
+def mean_of(value: ir.Value | None) -> tuple[Extent, float] | None:
+    """(e, f) if ``value`` is f times the means over e, in any view of its elements."""
     value = peel(value)
     for product, factor in _scalar_products(value):
         inner = mean_of(product)
@@ -56,21 +103,16 @@ def mean_of(value: ir.Value | None) -> tuple[ir.Value, float] | None:
     node = produced_by(value, "ReduceMean", "ReduceSum", "GlobalAveragePool")
     if node is None:
         return None
-    view = node.inputs[0]
-    shape, x = dims(view), plane(view)
-    if x is None or shape is None:
-        return None
-    if node.op_type != "GlobalAveragePool" and _axes(node, len(shape)) != set(range(2, len(shape))):
-        return None
-    return x, float(size(shape[2:])) if node.op_type == "ReduceSum" else 1.0
+    of = extent(node.inputs[0], _axes(node))
+    return None if of is None else (of, float(of.count) if node.op_type == "ReduceSum" else 1.0)
 
 
-def is_centered(value: ir.Value | None, x: ir.Value) -> bool:
-    """Whether ``value`` is x minus the mean of each of its planes."""
+def is_centered(value: ir.Value | None, of: Extent) -> bool:
+    """Whether ``value`` is x minus the means over ``of``."""
     node = produced_by(value, "Sub")
-    if node is None or plane(node.inputs[0]) is not x or mean_of(node.inputs[1]) != (x, 1.0):
+    if node is None or not of.holds(node.inputs[0]) or mean_of(node.inputs[1]) != (of, 1.0):
         return False
-    return is_column(node.inputs[1], node.inputs[0])
+    return of.is_statistic(node.inputs[1], node.inputs[0])
 
 
 def variance_of(value: ir.Value | None) -> Variance | None:
@@ -85,35 +127,38 @@ def variance_of(value: ir.Value | None) -> Variance | None:
     squares = _mean_of_squares(value)
     if squares is None:
         return None
-    root, factor = squares
+    root, axes, factor = squares
     centered = produced_by(root, "Sub")
-    x = None if centered is None else plane(centered.inputs[0])
-    return Variance(x, factor) if x is not None and is_centered(root, x) else None
+    of = None if centered is None else extent(centered.inputs[0], axes)
+    return Variance(of, factor) if of is not None and is_centered(root, of) else None
 
 
 def _difference_of_moments(first: ir.Value, second: ir.Value) -> Variance | None:
     squares, mean = _mean_of_squares(first), square_root(peel(second))
-    if squares is None or mean is None or squares[1] != 1.0:
+    if squares is None or mean is None or squares[2] != 1.0:
         return None
-    x = plane(squares[0])
-    if x is None or dims(first) != dims(second):
+    of = extent(squares[0], squares[1])
+    if of is None or dims(first) != dims(second):
         return None
-    return Variance(x, 1.0) if mean_of(mean) == (x, 1.0) else None
+    return Variance(of, 1.0) if mean_of(mean) == (of, 1.0) else None
 
 
-def _mean_of_squares(value: ir.Value | None) -> tuple[ir.Value, float] | None:
-    """(r, f) if ``value`` is f times the mean over each plane of r²."""
-    node = produced_by(peel(value), "ReduceMean", "ReduceSum", "GlobalAveragePool", "ReduceSumSquare")
-    if node is None:
+def _mean_of_squares(value: ir.Value | None) -> tuple[ir.Value, set[int], float] | None:
+    """(r, axes, f) if ``value`` is f times the mean of r² over ``axes``."""
+    norm = square_root(peel(value))
+    if (node := produced_by(peel(norm), "ReduceL2")) is not None:  # ‖r‖² is the sum of the squares
+        root = node.inputs[0]
+    else:
+        node = produced_by(peel(value), "ReduceMean", "ReduceSum", "GlobalAveragePool", "ReduceSumSquare")
+        if node is None:
+            return None
+        view = node.inputs[0]
+        root = view if node.op_type == "ReduceSumSquare" else square_root(view)
+    axes = _axes(node)
+    if root is None or not axes or dims(root) is None:
         return None
-    view = node.inputs[0]
-    shape = dims(view)
-    if shape is None or len(shape) < 3 or shape[0] != 1:
-        return None
-    if node.op_type != "GlobalAveragePool" and _axes(node, len(shape)) != set(range(2, len(shape))):
-        return None
-    root = view if node.op_type == "ReduceSumSquare" else square_root(view)
-    return None if root is None else (root, float(size(shape[2:])) if "Sum" in node.op_type else 1.0)
+    of_means = node.op_type in ("ReduceMean", "GlobalAveragePool")
+    return root, axes, 1.0 if of_means else float(size(tuple(dims(root)[axis] for axis in axes)))
 
 
 def square_root(value: ir.Value | None) -> ir.Value | None:
@@ -127,7 +172,9 @@ def square_root(value: ir.Value | None) -> ir.Value | None:
 
 
 def deviation(value: ir.Value | None, exponent: float = 0.5) -> InverseDeviation | None:
-    """Read √(variance + ε), or with ``exponent`` −½ its reciprocal."""
+    """Read √(variance + ε), or with ``exponent`` −½ its reciprocal; and f·‖x − μ‖, whose ε is 0."""
+    if exponent > 0 and (norm := _norm_of_centered(value)) is not None:
+        return norm
     node = produced_by(peel(value), "Sqrt", "Pow")
     if node is None:
         return None
@@ -146,7 +193,19 @@ def deviation(value: ir.Value | None, exponent: float = 0.5) -> InverseDeviation
     variance = variance_of(radicand)
     if variance is None or epsilon < 0:
         return None
-    return InverseDeviation(variance.x, variance.factor, epsilon)
+    return InverseDeviation(variance.of, variance.factor, epsilon)
+
+
+def _norm_of_centered(value: ir.Value | None) -> InverseDeviation | None:
+    factor = 1.0
+    for product, number in _scalar_products(peel(value)):
+        value, factor = product, number
+    node = produced_by(peel(value), "ReduceL2")
+    centered = None if node is None else produced_by(node.inputs[0], "Sub")
+    of = None if centered is None else extent(centered.inputs[0], _axes(node))
+    if of is None or factor <= 0 or not is_centered(node.inputs[0], of):
+        return None
+    return InverseDeviation(of, factor**2 * of.count, 0.0)
 
 
 def inverse_deviation(value: ir.Value | None) -> InverseDeviation | None:
@@ -163,7 +222,7 @@ def inverse_deviation(value: ir.Value | None) -> InverseDeviation | None:
     else:
         pairs = [(gain, _plain_inverse(peel(factor))) for factor, gain in two_way(node)]
     for gain, found in pairs:
-        if found is not None and elements(value) == dims(found.x)[1]:
+        if found is not None and (not found.of.is_plane or elements(value) == found.of.groups):
             return changed(found, gain=gain)
     return None
 
@@ -190,13 +249,19 @@ def _scalar_products(value: ir.Value | None) -> list[tuple[ir.Value, float]]:
     return []
 
 
-def _axes(node: ir.Node, rank: int) -> set[int] | None:
-    """The axes that a Reduce node sums over; ``None`` if they are computed or left out."""
-    axes = constant(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] is not None else None
-    if axes is None:
-        stated = attribute(node, "axes")
-        return None if stated is None else {axis % rank for axis in stated}
-    return {int(axis) % rank for axis in axes.reshape(-1)}
+def _axes(node: ir.Node) -> set[int] | None:
+    """The axes that a pooling or Reduce node averages over; ``None`` if they are computed."""
+    shape = dims(node.inputs[0])
+    if shape is None:
+        return None
+    rank = len(shape)
+    if node.op_type == "GlobalAveragePool":
+        return set(range(2, rank))
+    if len(node.inputs) > 1 and node.inputs[1] is not None:
+        listed = constant(node.inputs[1])
+        return None if listed is None else {int(axis) % rank for axis in listed.reshape(-1)}
+    stated = attribute(node, "axes")
+    return None if stated is None else {axis % rank for axis in stated}
 
 
 def is_column(value: ir.Value, beside: ir.Value) -> bool:
