@@ -13,8 +13,11 @@ from torch.nn import functional as F
 def randomize_norms(net: nn.Module) -> nn.Module:
     """Give every batch norm statistics and weights that leave a mark when they are mixed up."""
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm):
-            if isinstance(module, nn.BatchNorm2d):
+        if isinstance(
+            module,
+            nn.BatchNorm2d | nn.BatchNorm3d | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm,
+        ):
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                 nn.init.uniform_(module.running_mean, -0.2, 0.2)
                 nn.init.uniform_(module.running_var, 0.6, 1.5)
             if module.weight is not None:
@@ -320,9 +323,27 @@ class GridSample(nn.Module):
         x = F.avg_pool2d(x, 8)  # fp16 coordinates are off by a share of the picture, so keep it coarse
         theta = torch.tensor([[[0.9, 0.2, 0.1], [-0.15, 1.1, -0.05]]])
         parts = [F.grid_sample(x, F.affine_grid(theta, [1, 3, 48, 56], align_corners=True), align_corners=True)]
-        for padding in ("zeros", "border"):
+        for padding in ("zeros", "border", "reflection"):
             parts += [F.grid_sample(x, self.flow, "bilinear", padding, align) for align in (True, False)]
-        return torch.cat([*parts, F.grid_sample(x, self.flow, "bilinear", "reflection", align_corners=True)], 1)
+        return torch.cat(parts, 1)
+
+
+class Volumes(nn.Module):
+    """Convolutions, poolings and norms over three dimensions, and over one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv3d(1, 6, 3, (1, 2, 2), 1), nn.BatchNorm3d(6), nn.ReLU())
+        self.body = nn.Conv3d(6, 6, (2, 3, 3), dilation=(1, 2, 2), padding=(0, 2, 2), groups=3)
+        self.up = nn.ConvTranspose3d(6, 4, (2, 4, 4), (1, 2, 2), (0, 1, 1))
+        self.line = nn.Sequential(nn.Conv1d(4, 6, 5, 2, 2), nn.InstanceNorm1d(6, affine=True), nn.MaxPool1d(3, 2, 1))
+        self.back = nn.ConvTranspose1d(6, 4, 4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.up(self.body(self.stem(x[:, None])))
+        z = F.max_pool3d(y, (2, 3, 3), 2, (1, 1, 1)) + F.avg_pool3d(y, 2, 2, ceil_mode=True, count_include_pad=False)
+        lines = self.back(self.line(z.flatten(2)[..., :1024]))
+        return z.flatten(2)[..., :1024] + F.avg_pool1d(lines, 3, 1, 1)
 
 
 def _vit() -> nn.Module:
@@ -370,6 +391,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "activations": Activations,
     "arithmetic": Arithmetic,
     "grid_sample": GridSample,
+    "volumes": Volumes,
     "shifted_windows": ShiftedWindows,
     "vit": _vit,
     "densenet": _densenet,

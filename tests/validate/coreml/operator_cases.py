@@ -234,8 +234,8 @@ CASES = {
     ),
     "linear_activation": (lambda mb, x: mb.linear_activation(x=x, alpha=1.5, beta=-0.3), lambda x: 1.5 * x - 0.3),
     "local_response_norm": (
-        lambda mb, x: mb.local_response_norm(x=x, size=4, alpha=0.5, beta=0.6, k=1.5),
-        _torch(F.local_response_norm, 4, 0.5, 0.6, 1.5),
+        lambda mb, x: mb.local_response_norm(x=x, size=5, alpha=0.5, beta=0.6, k=1.5),
+        _torch(F.local_response_norm, 5, 0.5, 0.6, 1.5),
     ),
     "log": (lambda mb, x: mb.log(x=mb.abs(x=x), epsilon=0.3), lambda x: np.log(np.abs(x) + 0.3)),
     "logical_and": (

@@ -71,18 +71,20 @@ def l2_norm(graph: Graph, op: Any) -> str:
 def local_response_norm(graph: Graph, op: Any) -> str:
     """X / (k + alpha / size * sum of x² over ``size`` neighboring channels) ** beta.
 
-    An even window reaches one channel further back than forward, as PyTorch's does.
+    Where the odd neighbor of an even window is, Apple does not say.
     """
     shape, size = shape_of(op.x), int(param(op, "size"))
-    if len(shape) != 4:
-        raise unsupported(op, "only pictures [N, C, H, W] are defined for it")
+    if size % 2 == 0:
+        raise unsupported(op, f"a window of {size} channels is not defined, only odd ones are")
+    if len(shape) not in (3, 4):
+        raise unsupported(op, "only [N, C, L] and [N, C, H, W] are defined for it")
     x = graph.tensor(op.x)
-    planes = graph.reshape(graph.node("Mul", x, x), (shape[0], 1, shape[1], shape[2] * shape[3]))
+    planes = graph.reshape(graph.node("Mul", x, x), (shape[0], 1, shape[1], int(np.prod(shape[2:]))))
     mean = graph.node(
         "AveragePool",
         planes,
         kernel_shape=[size, 1],
-        pads=[size // 2, 0, (size - 1) // 2, 0],
+        pads=[size // 2, 0, size // 2, 0],
         count_include_pad=1,
     )
     scaled = graph.node("Mul", graph.reshape(mean, shape), float(param(op, "alpha")))

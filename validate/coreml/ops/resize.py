@@ -150,23 +150,29 @@ def crop(graph: Graph, op: Any) -> str:
     return graph.node("Slice", graph.tensor(op.x), graph.ints([top, left]), ends, graph.ints([-2, -1]))
 
 
-_PADDING = {"constant": "zeros", "border": "border", "reflection": "reflection"}
+_PADDING = {"constant": "zeros", "border": "border", "reflection": "reflection", "symmetric": "reflection"}
 _SAMPLING = {"bilinear": "linear", "nearest": "nearest"}
 
 
 @mil_op("resample")
 def resample(graph: Graph, op: Any) -> str:
-    """Sample [N, C, H, W] at the (x, y) of ``coordinates``."""
+    """Sample [N, C, H, W] at the (x, y) of ``coordinates``.
+
+    ``reflection`` leaves the edge pixels out, as ONNX's does where corners are aligned; ``symmetric`` repeats them, as
+    ONNX's does where they are not.
+    """
     sampling, padding = param(op, "sampling_mode").lower(), param(op, "padding_mode").lower()
     align, space = bool(param(op, "align_corners")), param(op, "coordinates_mode").lower()
     if sampling not in _SAMPLING or padding not in _PADDING:
         raise unsupported(op, f"sampling_mode {sampling!r} with padding_mode {padding!r} is not defined here")
-    if padding == "reflection" and not align:
-        raise unsupported(op, "reflection without align_corners is not defined")
+    if (padding, align) in (("reflection", False), ("symmetric", True)):
+        raise unsupported(op, f"{padding} {'with' if align else 'without'} align_corners is not defined")
     points = graph.tensor(op.coordinates)
     if "int" in str(op.coordinates.dtype.__type_info__()):
         points = graph.cast(points, "f")
     if space == "unnormalized":
+        if padding == "symmetric":
+            raise unsupported(op, "symmetric padding of unnormalized coordinates is not defined")
         height, width = shape_of(op.x)[-2:]
         span = np.asarray([max(width - 1, 1), max(height - 1, 1)], np.float32)
         points = graph.node("Sub", graph.node("Mul", points, 2 / span), 1.0)

@@ -64,6 +64,8 @@ def pad(graph: Graph, op: Any) -> str:
         inputs.append(graph.constant(_NUMPY[kind_of(op.x)](param(op, "constant_val", 0))))
     elif mode == "reflect" and any(n <= max(pair) for n, pair in zip(shape_of(op.x), pads, strict=True) if max(pair)):
         raise unsupported(op, f"it reflects by {pads.tolist()}, which is not less than its size")
+    elif mode == "replicate" and any(n < max(pair) for n, pair in zip(shape_of(op.x), pads, strict=True)):
+        raise unsupported(op, f"it repeats the edge {pads.tolist()} times, which is more than its size")
     return graph.node("Pad", *inputs, mode=_PAD_MODE[mode])
 
 
