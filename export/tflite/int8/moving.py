@@ -9,6 +9,7 @@ from export.tflite.builder import Quantization, Tensor
 from export.tflite.int8.surroundings import COPY_RATIOS, following, int8_input, int8_rule, rescales
 from export.tflite.lowering import NHWC, Lowering
 from export.tflite.ops.pieces import concatenate
+from export.tflite.ops.resize import keeps_scale
 from export.tflite.registry import lowering as float_rules
 
 # Operators that only move numbers: they run on whatever 8-bit tensor their input is, with its parameters.
@@ -56,6 +57,8 @@ def int8_average(context: Lowering, node: ir.Node) -> bool:
     dilated = any(d > 1 for d in attribute(node, "dilations", (1,)))
     if node.op_type == "AveragePool" and (padded or dilated or attribute(node, "ceil_mode", 0)):
         return False  # windows at the edge are corrected in float
+    if node.op_type == "Resize" and not keeps_scale(context, node):
+        return False
     return int8_move(context, node)
 
 

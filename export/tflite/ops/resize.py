@@ -1,57 +1,77 @@
-"""Resize: nearest and linear, wherever a TFLite kernel reads exactly the places ONNX reads.
+"""Resize: one matrix per axis, written as the cheapest operator that multiplies by exactly that matrix.
 
-Both sides' source coordinates are computed for every output line and compared, so a mode is taken because it
-reads the same pixels, not because its name is similar.
+:func:`export.hub.decompose.resize_weights.resize_matrices` says what ONNX reads. The matrices that TFLite's kernels
+multiply by are computed as those kernels compute them, and compared; so a mode is taken because it reads the same
+pixels with the same weights, not because its name is similar. In this order:
+
+- each pixel a whole number of times: concatenations;
+- RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR, over two axes at once;
+- the same few taps at every pixel, edges repeated (cubic upsampling by a whole factor): a convolution;
+- single pixels in any other order: GATHER;
+- anything else: a product with the matrix.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
+
 import numpy as np
 import onnx_ir as ir
 
+from export.hub.decompose.resize_weights import nearest_indices, resize_matrices, resize_offset, scales_and_sizes
 from export.tflite.builder import Tensor
-from export.tflite.lowering import NHWC, Lowering
-from export.tflite.ops.pieces import concatenate
+from export.tflite.lowering import Lowering, Perm
+from export.tflite.ops.formula import Formula
+from export.tflite.ops.matmul import fully_connected
+from export.tflite.ops.resize_forms import Phases, repeat_lines, tap_phases, write_phases
+from export.tflite.ops.spatial import channels_last
 from export.tflite.registry import lowering, unsupported
 
-TOLERANCE = 1e-4  # in source pixels; float32 rounding of coordinates up to a few thousand
 FLAGS = ((False, True), (True, False), (False, False))  # (align_corners, half_pixel_centers)
+ROUNDING = 2e-7  # of a place, per pixel of the axis: float32 on either side
+NEAREST_TYPES = (ir.DataType.FLOAT, ir.DataType.UINT8, ir.DataType.INT8)
+FIXED_POINT = 16  # bits of the fraction with which the nearest kernel reads 8-bit pictures
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator of a resize: what it does, to the one or two neighboring physical axes from ``axis`` on."""
+
+    kind: str  # "repeat", "nearest", "linear", "gather", "phases" or "matrix"
+    axis: int
+    matrices: tuple[np.ndarray, ...]
+    flags: tuple[bool, bool] = (False, False)
 
 
 @lowering("Resize", 18, 19)
 def resize(context: Lowering, node: ir.Node) -> None:
-    """Nearest and linear interpolation of height and width."""
-    if context.attribute(node, "antialias", 0):
-        raise unsupported(node, "antialiasing has no TFLite kernel.")
-    if context.attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise unsupported(node, "only the aspect ratio policy 'stretch' is supported.")
-    _resize(context, node, context.attribute(node, "mode", "nearest"), *_modes(context, node))
+    """Every interpolation that ONNX defines, over any axes."""
+    value, output = node.inputs[0], node.outputs[0]
+    if tuple(scales_and_sizes(node)[1]) != context.shape(output):
+        raise unsupported(node, f"its scales do not give the output of {list(output.shape)} that the model states.")
+    perm, steps = plan(context, node)
+    x = context.get(value, perm)
+    whole_numbers = np.issubdtype(x.dtype, np.integer) or x.dtype == np.bool_
+    if whole_numbers and x.quantization is None and not all(_only_moves(step) for step in steps):
+        raise unsupported(node, f"interpolating {x.dtype} numbers is not supported; cast them to float32 first.")
+    for step in steps:
+        x = _write(context, x, step)
+    offset = resize_offset(node)
+    if offset is not None:
+        x = Formula(context).add(x, context.broadcast_constant(offset, perm))
+    context.bind(output, x, perm)
 
 
-def _resize(context: Lowering, node: ir.Node, mode: str, coordinates: str, rounding: str) -> None:
-    x = context.nhwc(node)
-    output = context.shape(node.outputs[0])[2:]
-    if context.shape(node.outputs[0])[:2] != context.shape(node.inputs[0])[:2]:
-        raise unsupported(node, "only height and width can be resized.")
-    wanted = _wanted_sources(context, node, coordinates)
-    if mode in ("linear", "bilinear"):
-        y = _linear(context, node, x, output, wanted)
-    elif mode == "nearest":
-        y = _nearest(context, node, x, output, [_round(node, c, rounding) for c in wanted])
-    else:
-        raise unsupported(node, f"mode '{mode}' has no TFLite kernel; use nearest or linear.")
-    context.bind(node.outputs[0], y, NHWC)
+def keeps_scale(context: Lowering, node: ir.Node) -> bool:
+    """Whether a quantized input can be resized as it is: numbers are only moved, or interpolated once."""
+    steps = plan(context, node)[1]
+    interpolated = [step for step in steps if not _only_moves(step)]
+    return len(interpolated) <= 1 and all(step.kind == "linear" for step in interpolated)
 
 
-def _wanted_sources(context: Lowering, node: ir.Node, coordinates: str) -> list[np.ndarray]:
-    """Where ONNX reads, for each output row and for each output column."""
-    size, output = context.shape(node.inputs[0])[2:], context.shape(node.outputs[0])[2:]
-    scales = context.constant(context.input(node, 2))
-    factors = [o / n for o, n in zip(output, size, strict=True)]
-    if scales is not None and scales.size:
-        axes = [axis % 4 for axis in context.attribute(node, "axes", range(4))]
-        factors = [float(scales[axes.index(i + 2)]) if i + 2 in axes else 1.0 for i in range(2)]
-    return [_onnx_sources(node, n, o, f, coordinates) for n, o, f in zip(size, output, factors, strict=True)]
+def _only_moves(step: Step) -> bool:
+    return step.kind in ("repeat", "nearest", "gather")
 
 
 def is_doubling(context: Lowering, node: ir.Node) -> bool:
@@ -61,104 +81,150 @@ def is_doubling(context: Lowering, node: ir.Node) -> bool:
         return False
     if after != (*before[:2], 2 * before[2], 2 * before[3]):
         return False
-    coordinates, rounding = _modes(context, node)
-    read = [_round(node, c, rounding) for c in _wanted_sources(context, node, coordinates)]
-    return all(
-        np.array_equal(np.clip(r, 0, n - 1), np.arange(2 * n) // 2) for r, n in zip(read, before[2:], strict=True)
-    )
+    read = nearest_indices(node)
+    return all(np.array_equal(read[axis], np.arange(2 * before[axis]) // 2) for axis in (2, 3))
 
 
-def _modes(context: Lowering, node: ir.Node) -> tuple[str, str]:
-    coordinates = context.attribute(node, "coordinate_transformation_mode", "half_pixel")
-    return coordinates, context.attribute(node, "nearest_mode", "round_prefer_floor")
+# ---- choosing operators
 
 
-def _onnx_sources(node: ir.Node, size: int, output: int, scale: float, mode: str) -> np.ndarray:
-    """Where each output line reads, in source lines; the specification's formulas."""
-    i = np.arange(output, dtype=np.float64)
-    if mode == "half_pixel" or (mode == "pytorch_half_pixel" and output > 1):
-        return (i + 0.5) / scale - 0.5
-    if mode == "pytorch_half_pixel":
-        return np.zeros(1)
-    if mode == "align_corners":
-        return i * (size - 1) / (output - 1) if output > 1 else np.zeros(1)
-    if mode == "asymmetric":
-        return i / scale
-    if mode == "half_pixel_symmetric":
-        adjusted = output / (scale * size)
-        return size / 2 * (1 - adjusted) + (i + 0.5) / scale - 0.5
-    raise unsupported(node, f"coordinate mode '{mode}' has no TFLite kernel.")
+def plan(context: Lowering, node: ir.Node) -> tuple[Perm, list[Step]]:
+    """The axis order in which to read the input, and the operators that follow each other."""
+    value = node.inputs[0]
+    matrices = resize_matrices(node)
+    perm = channels_last(len(value.shape)) if matrices and min(matrices) >= 2 else context.place(value).perm
+    steps: list[Step] = []
+    axis = len(perm) - 1
+    while axis >= 0:
+        here, above = matrices.get(perm[axis]), matrices.get(perm[axis - 1]) if axis else None
+        if here is not None and above is not None:
+            steps += _steps(value, axis - 1, (above, here))
+            axis -= 2
+            continue
+        if here is not None:
+            steps += _steps(value, axis, (here,))
+        axis -= 1
+    return perm, steps
 
 
-def _round(node: ir.Node, sources: np.ndarray, mode: str) -> np.ndarray:
-    rounded = {
-        "round_prefer_floor": lambda c: np.ceil(c - 0.5),
-        "round_prefer_ceil": lambda c: np.floor(c + 0.5),
-        "floor": np.floor,
-        "ceil": np.ceil,
-    }.get(mode)
-    if rounded is None:
-        raise unsupported(node, f"nearest mode '{mode}' is not defined.")
-    return rounded(sources)
+def _steps(value: ir.Value, axis: int, matrices: tuple[np.ndarray, ...]) -> list[Step]:
+    """The operators for one axis or for two neighboring ones, which a single operator may do together."""
+    if all(_repeats(matrix) for matrix in matrices):
+        return [Step("repeat", axis, matrices)]
+    picks = all(_picks(matrix) for matrix in matrices)
+    for flags in FLAGS if value.dtype == ir.DataType.FLOAT else ():
+        # XNNPACK takes RESIZE_BILINEAR alone, so single pixels are read by it too, if it weighs no neighbor.
+        agree = np.array_equal if picks else _close
+        if all(agree(_linear_kernel(m.shape[1], m.shape[0], flags), m) for m in matrices):
+            return [Step("linear", axis, matrices, flags)]
+    eight_bits = value.dtype is not None and value.dtype.bitwidth == 8
+    for flags in FLAGS if value.dtype in NEAREST_TYPES else ():
+        if all(np.array_equal(_nearest_kernel(m.shape[1], m.shape[0], flags, eight_bits), m) for m in matrices):
+            return [Step("nearest", axis, matrices, flags)]
+    phased = value.dtype == ir.DataType.FLOAT and all(_phases(matrix) is not None for matrix in matrices)
+    if phased and not picks and len({matrix.shape[0] / matrix.shape[1] for matrix in matrices}) == 1:
+        return [Step("phases", axis, matrices)]
+    if len(matrices) == 2:
+        return [*_steps(value, axis, matrices[:1]), *_steps(value, axis + 1, matrices[1:])]
+    return [Step("gather" if picks else "matrix", axis, matrices)]
 
 
-def _tflite_scale(size: int, output: int, align_corners: bool) -> float:
-    return (size - 1) / (output - 1) if align_corners and output > 1 else size / output
+def _phases(matrix: np.ndarray) -> Phases | None:
+    return tap_phases(matrix, _tolerance(matrix))
 
 
-def _linear(context: Lowering, node: ir.Node, x: Tensor, output: tuple[int, int], wanted: list[np.ndarray]) -> Tensor:
-    for align, half in FLAGS:
-        read = []
-        for n, o in zip(x.shape[1:3], output, strict=True):
-            i = np.arange(o, dtype=np.float64)
-            scale = _tflite_scale(n, o, align)
-            read.append((i + 0.5) * scale - 0.5 if half else i * scale)
-        if _agree(x, read, wanted):
-            return _emit(context, "RESIZE_BILINEAR", x, output, align, half)
-    raise unsupported(
-        node, "TFLite's bilinear kernel cannot read the places that these scales and coordinates ask for."
-    )
+def _tolerance(matrix: np.ndarray) -> float:
+    return ROUNDING * (matrix.shape[1] + 10)
 
 
-def _nearest(context: Lowering, node: ir.Node, x: Tensor, output: tuple[int, int], wanted: list[np.ndarray]) -> Tensor:
-    factors = [o // n for n, o in zip(x.shape[1:3], output, strict=True)]
-    repeated = [np.arange(n * f) // f for n, f in zip(x.shape[1:3], factors, strict=True)]
-    if all(len(r) == o for r, o in zip(repeated, output, strict=True)) and _agree(x, repeated, wanted):
-        return repeat_lines(context, x, *factors)
-    for align, half in FLAGS:
-        read = []
-        for n, o in zip(x.shape[1:3], output, strict=True):
-            position = (np.arange(o, dtype=np.float64) + 0.5 * half) * _tflite_scale(n, o, align)
-            read.append(np.floor(position + 0.5) if align else np.floor(position + 1e-6))
-        if _agree(x, read, wanted):
-            return _emit(context, "RESIZE_NEAREST_NEIGHBOR", x, output, align, half)
-    raise unsupported(node, "TFLite's nearest kernel cannot read the places that these scales and coordinates ask for.")
+def _close(ours: np.ndarray, wanted: np.ndarray) -> bool:
+    return np.allclose(ours, wanted, rtol=0, atol=_tolerance(wanted))
 
 
-def _agree(x: Tensor, read: list[np.ndarray], wanted: list[np.ndarray]) -> bool:
-    """Whether both read the same places of ``x``; what lies outside is its edge."""
-    return all(
-        np.allclose(np.clip(r, 0, n - 1), np.clip(w, 0, n - 1), rtol=0, atol=TOLERANCE)
-        for r, w, n in zip(read, wanted, x.shape[1:3], strict=True)
-    )
+def _picks(matrix: np.ndarray) -> bool:
+    return bool(np.all(np.count_nonzero(matrix, axis=1) == 1) and np.all(matrix.max(axis=1) == 1))
 
 
-def _emit(context: Lowering, code: str, x: Tensor, output: tuple[int, int], align: bool, half: bool) -> Tensor:
-    shape = (x.shape[0], *output, x.shape[3])
-    size = context.builder.ints(output)
-    return context.builder.emit(code, [x, size], shape, like=x, alignCorners=align, halfPixelCenters=half)
+def _repeats(matrix: np.ndarray) -> bool:
+    outputs, size = matrix.shape
+    return outputs % size == 0 and _picks(matrix) and np.array_equal(
+        matrix.argmax(axis=1), np.arange(outputs) // (outputs // size)
+    )  # fmt: skip
 
 
-def repeat_lines(context: Lowering, x: Tensor, rows: int, columns: int) -> Tensor:
-    """Every line of ``x`` (NHWC) repeated: nearest upsampling by whole factors as two concatenations.
+def _scale(size: int, outputs: int, align_corners: bool) -> np.float32:
+    if align_corners and outputs > 1:
+        return np.float32(size - 1) / np.float32(outputs - 1)
+    return np.float32(size) / np.float32(outputs)
 
-    ``[.., W, C]`` beside itself is ``[.., W, 2C]``, which read as ``[.., 2W, C]`` holds each pixel twice; the same for
-    rows of ``W * C`` numbers. XNNPACK has no nearest-neighbor resize, but takes both.
-    """
-    n, h, w, c = x.shape
-    if columns > 1:
-        x = context.reshape(concatenate(context, [x] * columns, 3), (n, h, w * columns, c))
-    if rows > 1:
-        line = context.reshape(x, (n, h, 1, w * columns * c))
-        x = context.reshape(concatenate(context, [line] * rows, 2), (n, h * rows, w * columns, c))
-    return x
+
+def _linear_kernel(size: int, outputs: int, flags: tuple[bool, bool]) -> np.ndarray:
+    """The matrix of RESIZE_BILINEAR along one axis."""
+    align, half = flags
+    i, scale = np.arange(outputs, dtype=np.float64), float(_scale(size, outputs, align))
+    places = np.clip((i + 0.5) * scale - 0.5 if half else i * scale, 0, size - 1)
+    low = np.floor(places).astype(np.int64)
+    matrix, rows = np.zeros((outputs, size)), np.arange(outputs)
+    np.add.at(matrix, (rows, low), 1 - (places - low))
+    np.add.at(matrix, (rows, np.minimum(low + 1, size - 1)), places - low)
+    return matrix
+
+
+def _nearest_kernel(size: int, outputs: int, flags: tuple[bool, bool], eight_bits: bool) -> np.ndarray:
+    """The matrix of RESIZE_NEAREST_NEIGHBOR along one axis, computed in float32 as the kernel does."""
+    align, half = flags
+    if eight_bits and not align and not half:
+        read = (np.arange(outputs) * ((size << FIXED_POINT) // outputs + 1)) >> FIXED_POINT
+    else:
+        places = (np.arange(outputs, dtype=np.float32) + np.float32(0.5 * half)) * _scale(size, outputs, align)
+        read = np.floor(places + np.float32(0.5) if align else places).astype(np.int64)
+    matrix = np.zeros((outputs, size))
+    matrix[np.arange(outputs), np.clip(read, 0, size - 1)] = 1
+    return matrix
+
+
+# ---- writing them
+
+
+def _write(context: Lowering, x: Tensor, step: Step) -> Tensor:
+    """``x`` with the step's axes resized."""
+    builder, axes = context.builder, len(step.matrices)
+    head, tail = x.shape[: step.axis], x.shape[step.axis + axes :]
+    outputs = tuple(matrix.shape[0] for matrix in step.matrices)
+    shape = (*head, *outputs, *tail)
+    if step.kind == "gather":
+        read = builder.ints(step.matrices[0].argmax(axis=1))
+        return builder.emit("GATHER", [x, read], shape, like=x, axis=step.axis)
+    if step.kind == "matrix":
+        return _product(context, x, step.axis, step.matrices[0])
+    size = x.shape[step.axis : step.axis + axes]
+    height, width = size if axes == 2 else (size[0], 1)
+    picture = context.reshape(x, (prod(head), height, width, prod(tail)))
+    if step.kind == "repeat":
+        y = repeat_lines(context, picture, *(outputs[i] // size[i] if i < axes else 1 for i in range(2)))
+    elif step.kind == "phases":
+        y = write_phases(context, picture, *[_phases(matrix) for matrix in step.matrices])
+    else:
+        code = "RESIZE_BILINEAR" if step.kind == "linear" else "RESIZE_NEAREST_NEIGHBOR"
+        target = outputs if axes == 2 else (*outputs, 1)
+        align, half = step.flags
+        y = builder.emit(
+            code, [picture, builder.ints(target)], (picture.shape[0], *target, picture.shape[3]), like=x,
+            alignCorners=align, halfPixelCenters=half,
+        )  # fmt: skip
+    return context.reshape(y, shape)
+
+
+def _product(context: Lowering, x: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
+    head, tail = x.shape[:axis], x.shape[axis + 1 :]
+    outputs, size = matrix.shape
+    shape = (*head, outputs, *tail)
+    if prod(tail) == 1:
+        rows = context.reshape(x, (prod(head), size))
+        return context.reshape(fully_connected(context, rows, matrix, None), shape)
+    planes = context.reshape(x, (prod(head), size, prod(tail)))
+    y = context.builder.emit(
+        "BATCH_MATMUL", [context.builder.constant(matrix[None]), planes], (prod(head), outputs, prod(tail)),
+        adjX=False, adjY=False,
+    )  # fmt: skip
+    return context.reshape(y, shape)

@@ -187,6 +187,39 @@ case("Resize", normal(1, 3, 6, 8), None, None, ints(13, 5), mode="linear", axes=
 case("Resize", normal(1, 3, 6, 8), None, None, ints(1, 3, 11, 15), mode="linear", still=True,
      coordinate_transformation_mode="align_corners")  # fmt: skip
 
+PLANES = normal(2, 5, 10, 20)
+for mode in ("nearest", "linear", "cubic"):
+    for coordinates in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"):
+        for scales in ((1, 1, 2, 2), (1, 1, 0.5, 2.5), (1, 1, 3, 1)):
+            case("Resize", PLANES, None, np.float32(scales), mode=mode, coordinate_transformation_mode=coordinates)
+    case("Resize", PLANES, None, np.float32([1, 1, 3, 3]), mode=mode, still=True)
+    case("Resize", normal(1, 3, 10, 12), None, np.float32([1, 1, 4, 4]), mode=mode, still=True)
+    case("Resize", normal(1, 3, 10, 12), None, np.float32([1, 1, 4, 2]), mode=mode, still=True)
+    case("Resize", normal(4, 7), None, np.float32([1.5, 0.6]), mode=mode)
+    case("Resize", PLANES, None, None, ints(7, 8), mode=mode, axes=[3, 2], keep_aspect_ratio_policy="not_larger")
+    case("Resize", PLANES, np.float32([0.2, -0.3, 0.9, 1.2]), None, ints(7, 8), mode=mode, axes=[2, 3],
+         coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=3.5)  # fmt: skip
+    if mode != "cubic":
+        case("Resize", LINE, None, np.float32([1, 1, 1.7]), mode=mode)
+        case("Resize", LINE, None, np.float32([1, 1, 2]), mode=mode)
+        case("Resize", normal(1, 2, 4, 5, 6), None, np.float32([1, 1, 2, 0.5, 2]), mode=mode)
+        case("Resize", normal(1, 2, 4, 5, 6), None, np.float32([1, 1, 1.5, 2, 2.5]), mode=mode)
+    if mode != "nearest":
+        for scale in (0.4, 2):
+            case("Resize", PLANES, None, np.float32([1, 1, scale, scale]), mode=mode, antialias=1, tolerance=2e-5)
+for rounding in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
+    for coordinates in ("half_pixel", "asymmetric", "align_corners"):
+        for scales in ((1, 1, 1.6, 0.75), (1, 1, 2, 2)):
+            case("Resize", PLANES, None, np.float32(scales), nearest_mode=rounding,
+                 coordinate_transformation_mode=coordinates)  # fmt: skip
+case("Resize", PLANES, None, np.float32([1, 1, 2, 2]), mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1)
+case("Resize", PLANES, None, np.float32([1, 1, 2, 2]), mode="cubic", cubic_coeff_a=-0.5)
+for kind in (np.int32, np.uint8, np.int8):
+    numbers = (7 * np.arange(99).reshape(1, 1, 9, 11) % 120).astype(kind)
+    for scales in ((1, 1, 2, 2), (1, 1, 1.7, 0.6), (1, 1, 1.5, 1.5)):
+        for coordinates in ("half_pixel", "asymmetric"):
+            case("Resize", numbers, None, np.float32(scales), coordinate_transformation_mode=coordinates)
+
 for mode in ("DCR", "CRD"):
     case("DepthToSpace", normal(1, 12, 4, 5), still=True, blocksize=2, mode=mode)
     case("DepthToSpace", normal(2, 18, 3, 2), still=True, blocksize=3, mode=mode)
