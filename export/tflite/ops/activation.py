@@ -41,7 +41,11 @@ def activate(context: Lowering, node: ir.Node, code: str) -> None:
 @lowering("Relu", 14)
 def relu(context: Lowering, node: ir.Node) -> None:
     """``max(x, 0)``."""
-    activate(context, node, "RELU")
+    x, f = source(context, node), Formula(context)
+    if x.dtype == np.float32:
+        activate(context, node, "RELU")
+    else:
+        result(context, node, f.widened(lambda t: f.maximum(t, 0), x))
 
 
 @lowering("Sigmoid", 13)
@@ -64,28 +68,36 @@ def hard_swish(context: Lowering, node: ir.Node) -> None:
 
 @lowering("Clip", 13)
 def clip(context: Lowering, node: ir.Node) -> None:
-    """``min(max(x, low), high)``; the bounds may come at run time."""
-    bounds = []
-    for index, default in ((1, -math.inf), (2, math.inf)):
-        value = context.input(node, index)
-        if value is None:
-            bounds.append(default)
-            continue
-        array = context.constant(value)
-        bounds.append(context.plain(value) if array is None else float(array.reshape(-1)[0]))
-    low, high = bounds
-    if isinstance(low, float) and low <= -np.finfo(np.float32).max:
-        low = -math.inf
-    if isinstance(high, float) and high >= np.finfo(np.float32).max:
-        high = math.inf
-    x = source(context, node)
-    code = CLIP_KERNELS.get((low, high)) if isinstance(low, float) and isinstance(high, float) else None
-    if code is not None and x.dtype == np.float32:
-        activate(context, node, code)
-        return
-    f = Formula(context)
-    y = x if low == -math.inf else f.maximum(x, low)
-    result(context, node, y if high == math.inf else f.minimum(y, high))
+    """``min(max(x, low), high)``; either bound may be left out or come at run time."""
+    x, f = source(context, node), Formula(context)
+    low, high = (_bound(context, node, index) for index in (1, 2))
+    if x.dtype == np.float32 and not isinstance(low, Tensor) and not isinstance(high, Tensor):
+        code = CLIP_KERNELS.get((-math.inf if low is None else float(low), math.inf if high is None else float(high)))
+        if code is not None:
+            activate(context, node, code)
+            return
+
+    def clipped(t: Tensor) -> Tensor:
+        for bound, limit in ((low, f.maximum), (high, f.minimum)):
+            if bound is not None:
+                t = limit(t, f.cast(bound, t.dtype) if isinstance(bound, Tensor) else bound.item())
+        return t
+
+    result(context, node, f.widened(clipped, x))
+
+
+def _bound(context: Lowering, node: ir.Node, index: int) -> Tensor | np.generic | None:
+    """A bound of Clip: a number, a scalar tensor, or None where it clips nothing."""
+    value = context.input(node, index)
+    if value is None:
+        return None
+    array = context.constant(value)
+    if array is None:
+        return context.reshape(context.plain(value), ())
+    number = array.reshape(-1)[0]
+    limits = np.finfo(array.dtype) if array.dtype == np.float32 else np.iinfo(array.dtype)
+    beyond = number <= limits.min if index == 1 else number >= limits.max
+    return None if beyond else number
 
 
 @lowering("LeakyRelu", 16)
@@ -99,22 +111,28 @@ def leaky_relu(context: Lowering, node: ir.Node) -> None:
 def prelu(context: Lowering, node: ir.Node) -> None:
     """``x`` above zero, ``slope * x`` below; PRELU for one slope a channel.
 
-    Elsewhere ``relu(x) - slope * relu(-x)``.
+    Elsewhere ``relu(x) - slope * relu(-x)``, of whole numbers a choice.
     """
     x, slope = node.inputs
     placed, array = context.place(x), context.constant(slope)
     f = Formula(context)
-    if array is not None:
+    is_float = placed.tensor.dtype == np.float32
+    if array is not None and placed.tensor.rank == 4 and is_float:
         laid = context.broadcast_constant(array, placed.perm).data
-        if placed.tensor.rank == 4 and laid.ndim <= 1:
+        if laid.ndim <= 1:
             channels = placed.tensor.shape[3]
             alpha = context.builder.constant(np.broadcast_to(laid, (1, 1, channels)))
             y = context.builder.emit("PRELU", [placed.tensor, alpha], placed.tensor.shape)
             context.bind(node.outputs[0], y, placed.perm)
             return
-    (t, s), perm = context.broadcast([x, slope])
-    negative = f.mul(s, f.unary("RELU", f.unary("NEG", t)))
-    context.bind(node.outputs[0], f.sub(f.unary("RELU", t), negative), perm)
+
+    def formula(t: Tensor, s: Tensor) -> Tensor:
+        if not is_float:
+            return f.select(f.less(t, 0), f.mul(t, s), t)
+        return f.sub(f.unary("RELU", t), f.mul(s, f.unary("RELU", f.neg(t))))
+
+    tensors, perm = context.broadcast([x, slope])
+    context.bind(node.outputs[0], f.widened(formula, *tensors), perm)
 
 
 @lowering("Elu", 6)
@@ -137,6 +155,8 @@ def celu(context: Lowering, node: ir.Node) -> None:
     """``x`` above zero, ``alpha * (exp(x / alpha) - 1)`` below."""
     f, x = Formula(context), source(context, node)
     alpha = context.attribute(node, "alpha", 1.0)
+    if alpha <= 0:
+        raise unsupported(node, f"its alpha is {alpha:g}; Celu is continuous only for a positive one.")
     below = f.unary("ELU", f.mul(f.minimum(x, 0.0), 1.0 / alpha))
     result(context, node, f.add(f.unary("RELU", x), f.mul(below, float(alpha))))
 
@@ -164,7 +184,7 @@ def hard_sigmoid(context: Lowering, node: ir.Node) -> None:
     alpha = context.attribute(node, "alpha", 0.2)
     beta = context.attribute(node, "beta", 0.5)
     f, x = Formula(context), source(context, node)
-    slope = round(6.0 * alpha, 6)  # 1/6, stored as float32, comes back as exactly one
+    slope = 1.0 if alpha == np.float32(1 / 6) else 6.0 * alpha
     y = f.add(f.mul(x, slope), float(6.0 * beta))
     y.producer.options["fusedActivationFunction"] = "RELU6"
     result(context, node, f.mul(y, 1.0 / 6.0))

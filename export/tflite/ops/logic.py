@@ -7,14 +7,15 @@ import onnx_ir as ir
 
 from export.tflite.lowering import Lowering
 from export.tflite.ops.activation import result, source
+from export.tflite.ops.arithmetic import broadcast
 from export.tflite.ops.formula import Formula
 from export.tflite.registry import lowering
 
 
 def compare(context: Lowering, node: ir.Node, code: str) -> None:
     """Writes an operator from two operands to truth values."""
-    (a, b), perm = context.broadcast(node.inputs)
-    context.bind(node.outputs[0], Formula(context).binary(code, a, b, dtype=np.bool_), perm)
+    f = Formula(context)
+    broadcast(context, node, lambda a, b: f.binary(code, a, b, dtype=np.bool_))
 
 
 @lowering("Less", 13)
@@ -78,9 +79,22 @@ def is_nan(context: Lowering, node: ir.Node) -> None:
     result(context, node, Formula(context).binary("NOT_EQUAL", x, x, dtype=np.bool_))
 
 
+@lowering("IsInf", 10, 20)
+def is_inf(context: Lowering, node: ir.Node) -> None:
+    """True at the infinities that ``detect_positive`` and ``detect_negative`` ask for."""
+    f, x = Formula(context), source(context, node)
+    positive, negative = (context.attribute(node, f"detect_{sign}", 1) for sign in ("positive", "negative"))
+    if positive and negative:
+        y = f.equal(f.abs(x), np.inf)
+    elif positive or negative:
+        y = f.equal(x, np.inf if positive else -np.inf)
+    else:
+        y = f.less(f.abs(x), 0)  # nowhere
+    result(context, node, y)
+
+
 @lowering("Where", 16)
 def where(context: Lowering, node: ir.Node) -> None:
     """The second operand where the first is true, the third elsewhere."""
-    (condition, a, b), perm = context.broadcast(node.inputs)
-    shape = np.broadcast_shapes(condition.shape, a.shape, b.shape)
-    context.bind(node.outputs[0], context.builder.emit("SELECT_V2", [condition, a, b], shape, like=a), perm)
+    tensors, perm = context.broadcast(node.inputs)
+    context.bind(node.outputs[0], Formula(context).select(*tensors), perm)

@@ -6,11 +6,10 @@ import numpy as np
 import onnx_ir as ir
 
 from export.tflite.builder import Tensor
-from export.tflite.lowering import Lowering, Perm, plain
+from export.tflite.lowering import Lowering, plain
 from export.tflite.ops.pieces import concatenate, take
 from export.tflite.registry import lowering, unsupported
 
-INT32_MAX = np.iinfo(np.int32).max
 MAX_SPLIT = 4  # XNNPACK takes a SPLIT into two, three or four
 
 
@@ -34,7 +33,7 @@ def split(context: Lowering, node: ir.Node) -> None:
     hub_axis = context.attribute(node, "axis", 0) % x.rank
     axis = placed.perm.index(hub_axis)
     lengths = [context.shape(output)[hub_axis] for output in node.outputs]
-    if len(set(lengths)) == 1 and 1 < len(lengths) <= MAX_SPLIT:
+    if len(set(lengths)) == 1 and 1 < len(lengths) <= MAX_SPLIT and x.dtype != np.bool_:  # SPLIT has no bool kernel
         shape = list(x.shape)
         shape[axis] = lengths[0]
         place = builder.constant(np.int32(axis))
@@ -60,13 +59,16 @@ def slice(context: Lowering, node: ir.Node) -> None:
     ranges = [range(d) for d in x.shape]
     for start, stop, axis, step in zip(starts, stops, axes, steps, strict=True):
         physical = placed.perm.index(int(axis) % rank)
-        ranges[physical] = range(x.shape[physical])[_bounds(int(start), int(stop), int(step))]
+        ranges[physical] = _range(int(start), int(stop), int(step), x.shape[physical])
     context.bind(node.outputs[0], _slice(context, node, x, ranges), placed.perm)
 
 
-def _bounds(start: int, stop: int, step: int) -> object:
-    """Python's slice; ONNX writes "to the very beginning" of a backward slice as a stop of at most -INT_MAX."""
-    return np.s_[start : None if step < 0 and stop <= -INT32_MAX else stop : step]
+def _range(start: int, stop: int, step: int, length: int) -> range:
+    """The lines that a Slice takes; unlike Python's, a backward one that starts before the first line takes that."""
+    start, stop = (at + length if at < 0 else at for at in (start, stop))
+    if step > 0:
+        return range(min(max(start, 0), length), min(max(stop, 0), length), step)
+    return range(min(max(start, 0), length - 1), min(max(stop, -1), length - 1), step)
 
 
 def _slice(context: Lowering, node: ir.Node, x: Tensor, ranges: list[range]) -> Tensor:
@@ -82,35 +84,6 @@ def _slice(context: Lowering, node: ir.Node, x: Tensor, ranges: list[range]) -> 
     mask = sum(1 << i for i, r in enumerate(ranges) if r.stop < 0)
     limits = [builder.ints(values) for values in zip(*((r.start, max(r.stop, 0), r.step) for r in ranges), strict=True)]
     return builder.emit("STRIDED_SLICE", [x, *limits], shape, like=x, endMask=mask)
-
-
-@lowering("Gather", 13)
-def gather(context: Lowering, node: ir.Node) -> None:
-    """The lines of the first input that the second one lists, along ``axis``; the list may have any shape."""
-    value, indices = node.inputs
-    placed = context.place(value)
-    x, builder = placed.tensor, context.builder
-    hub_axis = context.attribute(node, "axis", 0) % x.rank
-    axis = placed.perm.index(hub_axis)
-    known = context.constant(indices)
-    if known is not None:
-        index = builder.constant(np.where(known < 0, known + x.shape[axis], known).astype(np.int32))
-    else:
-        index = context.plain(indices)
-    shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
-    y = builder.emit("GATHER", [x, index], shape, like=x, axis=axis)
-    context.bind(node.outputs[0], y, _gathered_perm(placed.perm, hub_axis, index.rank))
-
-
-def _gathered_perm(perm: Perm, hub_axis: int, inserted: int) -> Perm:
-    """The order after one hub axis has become ``inserted`` axes (possibly none) in its place."""
-    order: list[int] = []
-    for axis in perm:
-        if axis == hub_axis:
-            order.extend(range(hub_axis, hub_axis + inserted))
-        else:
-            order.append(axis if axis < hub_axis else axis + inserted - 1)
-    return tuple(order)
 
 
 @lowering("Tile", 13)

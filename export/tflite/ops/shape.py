@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from export.tflite.lowering import NHWC, Lowering, Perm, plain
 from export.tflite.registry import lowering, unsupported
+
+CONSTANT_TYPES = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 
 
 @lowering("Transpose", 13, 21)
@@ -26,8 +29,28 @@ def identity(context: Lowering, node: ir.Node) -> None:
 
 @lowering("Dropout", 13)
 def dropout(context: Lowering, node: ir.Node) -> None:
-    """The input: dropout is for training."""
+    """The input, and a mask that keeps everything: dropout is for training."""
+    ratio = context.constant(context.input(node, 1))
+    training = context.input(node, 2)
+    mode = context.constant(training)
+    if training is not None and (mode is None or mode.any()) and (ratio is None or ratio.any()):
+        raise unsupported(node, "it drops at random (training_mode); export the model for inference.")
     identity(context, node)
+    if len(node.outputs) > 1:
+        context.bind_constant(node.outputs[1], np.ones(context.shape(node.outputs[1]), np.bool_))
+
+
+@lowering("Constant", 13, 19, 21)
+def constant(context: Lowering, node: ir.Node) -> None:
+    """A value known at compile time; the hub leaves those that the model gives out."""
+    for name, attribute in node.attributes.items():
+        if name == "value":
+            array = attribute.value.numpy()
+        elif name in CONSTANT_TYPES:
+            array = np.asarray(attribute.value, CONSTANT_TYPES[name])
+        else:
+            raise unsupported(node, f"its attribute '{name}' has no TFLite counterpart.")
+        context.bind_constant(node.outputs[0], array.astype(np.float32) if array.dtype == np.float64 else array)
 
 
 @lowering("Reshape", 14, 19, 21)

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
+from export.tflite.builder import Tensor
 from export.tflite.lowering import Lowering
 from export.tflite.ops.activation import activate, result, source
 from export.tflite.ops.formula import Formula
-from export.tflite.registry import lowering, unsupported
+from export.tflite.registry import lowering
 
-# Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: |error| <= 1.5e-7.
-ERF_P = 0.3275911
-ERF_COEFFICIENTS = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
+# Rational approximation of erf on [-4, 4] for float32, as in Eigen (MathFunctionsImpl.h, generic_fast_erf_float).
+ERF_LIMIT = 4.0
+ERF_P = (
+    -2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05, -7.34990630326855e-04,
+    -2.95459980854025e-03, -1.60960333262415e-02,
+)  # fmt: skip
+ERF_Q = (
+    -1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02,
+)  # fmt: skip
 
 
 @lowering("Abs", 13)
 def abs(context: Lowering, node: ir.Node) -> None:
     """Absolute value."""
-    activate(context, node, "ABS")
+    f = Formula(context)
+    result(context, node, f.widened(f.abs, source(context, node)))
 
 
 @lowering("Neg", 13)
 def neg(context: Lowering, node: ir.Node) -> None:
     """``-x``."""
-    activate(context, node, "NEG")
+    f = Formula(context)
+    result(context, node, f.widened(f.neg, source(context, node)))
 
 
 @lowering("Exp", 13)
@@ -78,7 +86,8 @@ def round(context: Lowering, node: ir.Node) -> None:
 @lowering("Sign", 13)
 def sign(context: Lowering, node: ir.Node) -> None:
     """-1, 0 or 1."""
-    activate(context, node, "SIGN")
+    f = Formula(context)
+    result(context, node, f.widened(f.sign, source(context, node)))
 
 
 @lowering("Reciprocal", 13)
@@ -89,29 +98,17 @@ def reciprocal(context: Lowering, node: ir.Node) -> None:
 
 @lowering("Erf", 13)
 def erf(context: Lowering, node: ir.Node) -> None:
-    """The error function as ``sign(x) (1 - t P(t) exp(-x^2))``, ``t = 1 / (1 + p |x|)``; within 1e-6."""
+    """The error function as ``x P(x^2) / Q(x^2)`` with ``x`` in [-4, 4], where float32 has reached 1; within 5e-7."""
     f, x = Formula(context), source(context, node)
-    t = f.div(1.0, f.add(f.mul(f.unary("ABS", x), ERF_P), 1.0))
-    p = f.mul(t, ERF_COEFFICIENTS[0])
-    for coefficient in ERF_COEFFICIENTS[1:]:
-        p = f.mul(f.add(p, coefficient), t)
-    tail = f.mul(p, f.unary("EXP", f.unary("NEG", f.unary("SQUARE", x))))
-    result(context, node, f.mul(f.unary("SIGN", x), f.sub(1.0, tail)))
+    x = f.minimum(f.maximum(x, -ERF_LIMIT), ERF_LIMIT)
+    square = f.unary("SQUARE", x)
+    above, below = (_polynomial(f, square, coefficients) for coefficients in (ERF_P, ERF_Q))
+    result(context, node, f.div(f.mul(x, above), below))
 
 
-@lowering("Cast", 13, 19, 21)
-def cast(context: Lowering, node: ir.Node) -> None:
-    """Another number type; fractions are cut off on the way to whole numbers, as in ONNX."""
-    x = source(context, node)
-    try:
-        target = ir.DataType(context.attribute(node, "to")).numpy()
-    except (TypeError, ValueError) as error:
-        raise unsupported(node, "its target type has no TFLite counterpart.") from error
-    target = np.dtype(np.float32) if target == np.float64 else target
-    if target not in (np.float32, np.int32, np.int64, np.bool_, np.uint8, np.int8):
-        raise unsupported(node, f"a cast to {target} is not supported.")
-    if target == x.dtype:
-        result(context, node, x)
-        return
-    y = context.builder.emit("CAST", [x], x.shape, dtype=target, inDataType=x.dtype, outDataType=target)
-    result(context, node, y)
+def _polynomial(f: Formula, x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """Horner's scheme, the highest power first."""
+    y = f.add(f.mul(x, coefficients[0]), coefficients[1])
+    for coefficient in coefficients[2:]:
+        y = f.add(f.mul(y, x), coefficient)
+    return y
