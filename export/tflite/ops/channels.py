@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from export.tflite.builder import Tensor
 from export.tflite.lowering import NHWC, Lowering
+from export.tflite.ops.formula import Formula
 from export.tflite.registry import lowering, unsupported
 
 
@@ -27,8 +28,7 @@ def depth_to_space(context: Lowering, node: ir.Node) -> None:
     elif mode != "DCR":
         raise unsupported(node, f"mode '{mode}' is not defined.")
     shape = (n, h * block, w * block, c // block**2)
-    y = context.builder.emit("DEPTH_TO_SPACE", [x], shape, like=x, blockSize=block)
-    context.bind(node.outputs[0], y, NHWC)
+    context.bind(node.outputs[0], _rearrange(context, "DEPTH_TO_SPACE", x, shape, block), NHWC)
 
 
 def _permute_channels(context: Lowering, node: ir.Node, x: Tensor, order: np.ndarray) -> Tensor:
@@ -53,5 +53,11 @@ def space_to_depth(context: Lowering, node: ir.Node) -> None:
     block = context.attribute(node, "blocksize")
     n, h, w, c = x.shape
     shape = (n, h // block, w // block, c * block**2)
-    y = context.builder.emit("SPACE_TO_DEPTH", [x], shape, like=x, blockSize=block)
-    context.bind(node.outputs[0], y, NHWC)
+    context.bind(node.outputs[0], _rearrange(context, "SPACE_TO_DEPTH", x, shape, block), NHWC)
+
+
+def _rearrange(context: Lowering, code: str, x: Tensor, shape: tuple[int, ...], block: int) -> Tensor:
+    """The operator ``code``, which takes every type but truth values."""
+    f = Formula(context)
+    kind, x = x.dtype, f.cast(x, np.int32) if x.dtype == np.bool_ else x
+    return f.cast(context.builder.emit(code, [x], shape, like=x, blockSize=block), kind)

@@ -40,3 +40,16 @@ def test_output_padding_of_a_stride_or_more_gives_lines_of_bias():
     want[:, :, : without.shape[2], : without.shape[3]] = without
     assert got.shape[2:] == (without.shape[2] + 2, without.shape[3] + 2)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.bool_])
+def test_blocks_of_whole_numbers_and_truth_values(kind):
+    x = (np.arange(96).reshape(1, 8, 4, 3) % 5 > 1).astype(kind)
+    deep = onnx.helper.make_node("SpaceToDepth", ["y"], ["z"], blocksize=2)
+    for mode, axes in (("DCR", (0, 3, 4, 1, 5, 2)), ("CRD", (0, 1, 4, 2, 5, 3))):
+        node = onnx.helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2, mode=mode)
+        y, z = run_tflite(compile_bytes(model_of([node, deep], {"x": x}, ["y", "z"])), {"x": x}, ["y", "z"])
+        want = x.reshape(1, 2, 2, 2, 4, 3).transpose(axes).reshape(1, 2, 8, 6)
+        assert y.dtype == z.dtype == kind
+        np.testing.assert_array_equal(y, want)
+        np.testing.assert_array_equal(z, want.reshape(1, 2, 4, 2, 3, 2).transpose(0, 3, 5, 1, 2, 4).reshape(x.shape))

@@ -224,3 +224,7 @@ for mode in ("DCR", "CRD"):
     case("DepthToSpace", normal(1, 12, 4, 5), still=True, blocksize=2, mode=mode)
     case("DepthToSpace", normal(2, 18, 3, 2), still=True, blocksize=3, mode=mode)
 case("SpaceToDepth", normal(1, 3, 4, 6), still=True, blocksize=2)
+WHOLE = (np.arange(96).reshape(1, 8, 4, 3) % 5).astype(np.uint8)
+case("DepthToSpace", WHOLE, still=True, blocksize=2)
+case("DepthToSpace", WHOLE, blocksize=2, mode="CRD")
+case("SpaceToDepth", WHOLE.reshape(2, 4, 2, 6), still=True, blocksize=2)
