@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
@@ -21,10 +22,14 @@ from validate.files import replacing
 from validate.guard import note_step
 from validate.manifest import write_entry
 from validate.photos import default_photos, iterate_default_photos, iterate_photos, load_photos, photo_samples
-from validate.runners import OnnxRunner, open_artifact
+from validate.runners import OnnxRunner, Runner, open_artifact
+
+if TYPE_CHECKING:
+    from validate.coreml.half_range import Beyond
 
 VERIFICATION_PHOTOS = 3
 CALIBRATION_PHOTOS = 16
+HALF_PHOTOS = 2  # that norms are fitted to fp16 by: scales are powers of ten apart from harm
 Report = Callable[[str], None]
 
 
@@ -99,6 +104,8 @@ def export_model(
     compiled = hub
     if precision == "int8" and not _is_quantized(hub):
         compiled, facts["int8"] = _quantized(hub, calibration, report)
+    if precision == "fp16":
+        compiled = _fitted_to_half(hub, report)
     final = output / f"{hub.name}-{precision}{destination.suffix}"
     with replacing(final) as path:
         report("compiling")
@@ -107,8 +114,11 @@ def export_model(
         comparison = None
         if verify:
             report("comparing with the hub")
-            comparison = _verify(hub, hub_bytes, path, shown)
-            _require(comparison, precision, floor, path.name)
+            artifact = open_artifact(path, (hub.inputs, hub.outputs))
+            comparison = _verify(hub, hub_bytes, artifact, shown)
+            beyond = artifact.beyond_half(next(feeds_for(hub.inputs, shown))) if precision == "fp16" else []
+            facts["notes"] = [*facts["notes"], *_warnings(beyond)]
+            _require(comparison, precision, floor, path.name, beyond)
         facts |= measured_facts(path, comparison, floor, precision)
         with replacing(output / facts["hub"]["file"]) as hub_path:
             hub_path.write_bytes(hub_bytes)
@@ -175,13 +185,32 @@ def _census(target: Target, path: Path) -> dict:
     return census(path)
 
 
-def _verify(hub: Hub, hub_bytes: bytes, path: Path, photos: list[np.ndarray]) -> Comparison:
-    artifact = open_artifact(path, (hub.inputs, hub.outputs))
+def _fitted_to_half(hub: Hub, report: Report) -> Hub:
+    """The hub with norms whose statistics fit into half precision, as measured on photos."""
+    from quantize.half import fit_norms_to_half
+
+    if not any(port.is_image for port in hub.inputs):
+        return hub
+    report("fitting the norms to half precision")
+    photos = iterate_default_photos(HALF_PHOTOS, image_size(hub), use="calibration")
+    return hub.with_model(fit_norms_to_half(hub.model, photo_samples(photos, hub.inputs))[0])
+
+
+def _warnings(beyond: Sequence[Beyond]) -> list[str]:
+    if not beyond:
+        return []
+    others = f" (and {len(beyond) - 1} more)" if len(beyond) > 1 else ""
+    return [f"On a device that computes in half precision {beyond[0]}{others}; --precision fp32 is safe there."]
+
+
+def _verify(hub: Hub, hub_bytes: bytes, artifact: Runner, photos: list[np.ndarray]) -> Comparison:
     reference = OnnxRunner(hub_bytes, hub.inputs, hub.outputs)
     return compare(reference, artifact, feeds_for(hub.inputs, photos))
 
 
-def _require(comparison: Comparison, precision: str, floor: float | None, name: str) -> None:
+def _require(
+    comparison: Comparison, precision: str, floor: float | None, name: str, beyond: Sequence[Beyond] = ()
+) -> None:
     if comparison.passes(precision, floor):
         return
     wanted = (
@@ -192,6 +221,7 @@ def _require(comparison: Comparison, precision: str, floor: float | None, name: 
         got = f"SSIM {comparison.mean_ssim:.4f}, {got}"
     raise QualityError(
         f"{name} does not paint what the hub paints: {got}, where {wanted} is asked for; it was not kept. "
+        f"{''.join(f'In half precision {one}. ' for one in beyond[:1])}"
         "Try another precision, or --no-verify to keep it all the same."
     )
 

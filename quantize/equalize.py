@@ -4,7 +4,7 @@ Instance norm y = (x - mean(x)) / sqrt(var(x) + eps) * g + b cancels what was do
 x' = a (x - m), with a > 0, it gives the same y when eps' = a^2 eps. So the convolution that makes x may take
 a W and a (bias - m) instead, with m the middle and a the inverse half-span of each channel on calibration photos.
 One int8 scale for the whole tensor then serves every channel as well as a scale of its own would, and no value
-is large enough for fp16 to overflow.
+is large enough for fp16 to overflow (:mod:`quantize.half` does it for fp16 alone).
 
 ONNX has one eps for all channels, eps' = c^2 eps. A channel whose a differs from c has its y off by a factor of
 1 + eps / (2 var) (1 - (c / a)^2), which is kept under ``TOLERANCE`` on the calibration photos: a is brought as
@@ -14,6 +14,7 @@ near to c as that asks, and a channel so flat that eps decides gets c itself, wh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -40,14 +41,36 @@ def equalize_norms(model: ir.Model, samples: Iterable[Sample]) -> tuple[ir.Model
     statistics come from all ``samples``; a handful is enough.
     """
     model = model.clone()
-    pairs = [(node, node.outputs[0].consumers()[0]) for node in model.graph if _feeds_norm(node)]
+    pairs = convolutions_before_norms(model)
     if not pairs:
         return model, []
-    statistics = _channel_statistics(model, [conv.outputs[0].name for conv, _ in pairs], samples)
+    statistics = channel_statistics(model, [conv.outputs[0].name for conv, _ in pairs], samples)
     for conv, norm in pairs:
-        _equalize(model.graph, conv, norm, *statistics[conv.outputs[0].name])
+        seen = statistics[conv.outputs[0].name]
+        scale = HALF_SPAN / np.maximum((seen.high - seen.low) / 2, FLAT)
+        rescale(model.graph, conv, norm, scale, (seen.low + seen.high) / 2, seen.least_variance)
     drop_unread_initializers(model.graph)
     return model, [conv.name for conv, _ in pairs]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the channels of a tensor hold over all samples; float64 (C,) each.
+
+    ``mean`` is the mean over the samples, ``least_variance`` the smallest on one of them, ``greatest_square`` the
+    largest mean of squares about ``mean`` on one of them.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    least_variance: np.ndarray
+    greatest_square: np.ndarray
+
+
+def convolutions_before_norms(model: ir.Model) -> list[tuple[ir.Node, ir.Node]]:
+    """Every convolution of constant weights that an InstanceNormalization alone reads, with that."""
+    return [(node, node.outputs[0].consumers()[0]) for node in model.graph if _feeds_norm(node)]
 
 
 def _feeds_norm(node: ir.Node) -> bool:
@@ -65,23 +88,34 @@ def _feeds_norm(node: ir.Node) -> bool:
     )
 
 
-def _equalize(
-    graph: ir.Graph, conv: ir.Node, norm: ir.Node, low: np.ndarray, high: np.ndarray, variance: np.ndarray
+def rescale(
+    graph: ir.Graph,
+    conv: ir.Node,
+    norm: ir.Node,
+    scale: np.ndarray,
+    middle: np.ndarray,
+    variance: np.ndarray,
+    *,
+    least_epsilon: float = 0.0,
+    input_scale: float = 1.0,
 ) -> None:
+    """Let ``conv`` give a (x - ``middle``) in place of x, with a as near to ``scale`` as ``norm`` allows.
+
+    All (C,); ``variance`` is the least that x has. The norm's new epsilon is ``least_epsilon`` or more. The
+    convolution's input is expected to be ``input_scale`` times what it was.
+    """
     epsilon = norm.attributes["epsilon"].as_float() if "epsilon" in norm.attributes else 1e-5
-    scale = HALF_SPAN / np.maximum((high - low) / 2, FLAT)
-    common = np.sqrt(min(np.median(scale**2), NEW_EPSILON / epsilon))
+    common = np.sqrt(np.clip(np.median(scale**2), least_epsilon / epsilon, max(NEW_EPSILON, least_epsilon) / epsilon))
     new_epsilon = float(np.float32(common**2 * epsilon))
     common = np.sqrt(new_epsilon / epsilon)
     leeway = 2 * TOLERANCE * variance / epsilon  # how far from 1 (c / a)^2 may be
     scale = np.clip(scale, common / np.sqrt(1 + leeway), common / np.sqrt(np.maximum(1 - leeway, FLAT)))
-    middle = (low + high) / 2
 
     weight = conv.inputs[1].const_value.numpy().astype(np.float64)
     shape = (-1, 1, 1, 1) if conv.op_type == "Conv" else (1, -1, 1, 1)
     has_bias = len(conv.inputs) > 2 and conv.inputs[2] is not None
     bias = conv.inputs[2].const_value.numpy().astype(np.float64) if has_bias else np.zeros(len(scale))
-    weight = (weight * scale.reshape(shape)).astype(np.float32)
+    weight = (weight * (scale / input_scale).reshape(shape)).astype(np.float32)
     bias = ((bias - middle) * scale).astype(np.float32)
     conv.resize_inputs(3)
     conv.replace_input_with(1, add_initializer(graph, f"{conv.name}_equalized_weight", weight))
@@ -89,10 +123,8 @@ def _equalize(
     norm.attributes["epsilon"] = ir.AttrFloat32("epsilon", new_epsilon)
 
 
-def _channel_statistics(
-    model: ir.Model, names: list[str], samples: Iterable[Sample]
-) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """By tensor name: each channel's minimum, maximum, and smallest variance on one sample; float64 (C,)."""
+def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Sample]) -> dict[str, Statistics]:
+    """The :class:`Statistics` of each tensor by its name, out of one run for each sample."""
     model = model.clone()
     values = values_by_name(model.graph)
     model.graph.outputs.clear()
@@ -114,7 +146,7 @@ def _channel_statistics(
         square = ir.node("Mul", [centered.outputs[0], centered.outputs[0]])
         variance = reduce("ReduceMean", square.outputs[0], 0)
         observers.append([low, high, mean, centered, square, variance])
-        for node, suffix in ((low, "low"), (high, "high"), (variance, "variance")):
+        for node, suffix in ((low, "low"), (high, "high"), (mean, "mean"), (variance, "variance")):
             output = node.outputs[0]
             output.name, output.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)
             model.graph.outputs.append(output)
@@ -123,6 +155,10 @@ def _channel_statistics(
     rows = [run(session, sample) for sample in samples]
     statistics = {}
     for index, name in enumerate(names):
-        low, high, variance = (np.stack([row[3 * index + k] for row in rows]).astype(np.float64) for k in range(3))
-        statistics[name] = (low.min(axis=0), high.max(axis=0), variance.min(axis=0))
+        low, high, mean, variance = (
+            np.stack([row[4 * index + k].reshape(-1) for row in rows]).astype(np.float64) for k in range(4)
+        )
+        middle = mean.mean(axis=0)
+        square = (variance + (mean - middle) ** 2).max(axis=0)
+        statistics[name] = Statistics(low.min(axis=0), high.max(axis=0), middle, variance.min(axis=0), square)
     return statistics

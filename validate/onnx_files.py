@@ -47,7 +47,10 @@ def read_model(path: Path) -> ir.Model:
         proto.ir_version = min(proto.ir_version, MAX_IR_VERSION)
         model = ir.from_proto(proto)
         ir.external_data.set_base_dir(model.graph, path.parent)
-        return ir.external_data.load_to_model(model)
+        model = ir.external_data.load_to_model(model)
+        for value in model.graph.initializers.values():
+            _ = value.const_value is None or value.const_value.numpy()  # raises where bytes and shape do not agree
+        return model
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise BrushportError(f"{path} cannot be read as a model: {short(error)}") from error
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import psutil
@@ -17,6 +17,9 @@ from PIL import Image
 
 from validate.errors import BrushportError, short
 from validate.ports import PORTS_KEY, Port, ports_from_json
+
+if TYPE_CHECKING:
+    from validate.coreml.half_range import Beyond
 
 THREADS = 2  # what a phone's big cores and the peers' figures use
 Tensors = dict[str, np.ndarray]
@@ -47,6 +50,10 @@ class Runner(ABC):
         if self.memory is None:
             self.memory = max(0, resident() - self._resident_before)
         return outputs
+
+    def beyond_half(self, feed: Tensors) -> list[Beyond]:
+        """What in the artifact leaves the range of fp16 on this feed; empty where its format does not tell."""
+        return []
 
     @abstractmethod
     def _run(self, feed: Tensors) -> Tensors: ...
@@ -187,7 +194,11 @@ class CoreMLRunner(Runner):
         self._results = by_port(self.outputs, self.model.outputs, path)
         self.eight_bit = frozenset(name for name, feature in self._results.items() if feature.is_image)
 
-    def _run(self, feed: Tensors) -> Tensors:
+    def beyond_half(self, feed: Tensors) -> list[Beyond]:
+        """As found by :mod:`validate.coreml.half_range`, in the order of the program."""
+        return self.model.half_range(self._given(feed))
+
+    def _given(self, feed: Tensors) -> dict:
         ports = {port.name: port for port in self.inputs}
         given = {}
         for name, value in feed.items():
@@ -196,7 +207,10 @@ class CoreMLRunner(Runner):
                 given[feature.name] = as_image(to_pixels(value, ports[name]))
             else:  # Core ML has no scalars: they are presented as arrays of one number
                 given[feature.name] = value.reshape(feature.shape if value.ndim == 0 else value.shape)
-        result = self._timed(self.model.predict, given)
+        return given
+
+    def _run(self, feed: Tensors) -> Tensors:
+        result = self._timed(self.model.predict, self._given(feed))
         outputs = {}
         for port in self.outputs:
             value = result[self._results[port.name].name]

@@ -15,10 +15,11 @@ from export.tflite.builder import GraphBuilder, Quantization, Tensor
 from export.tflite.fp16 import store_weights_as_float16
 from export.tflite.int8 import lower_quantized
 from export.tflite.lowering import NHWC, Lowering, Perm, plain
+from export.tflite.passes import for_tflite
 from export.tflite.registry import lowering as registry
-from export.tflite.registry import unknown
+from export.tflite.registry import unknown, unsupported
 from export.tflite.writer import write_tflite
-from validate.errors import BrushportError, UnsupportedError
+from validate.errors import BrushportError, UnsupportedError, short
 from validate.ports import Port
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -48,25 +49,26 @@ def compile_tflite(
         raise BrushportError(f"Precision '{precision}' is unknown to TFLite; choose one of {', '.join(PRECISIONS)}.")
     if io not in IO_STYLES:
         raise BrushportError(f"Input/output style '{io}' is unknown; choose one of {', '.join(IO_STYLES)}.")
-    graph = lower(hub, io)
+    graph = lower(hub, io, exact_weights=precision == "fp32")
     if precision == "fp16":
         store_weights_as_float16(graph)
     write_tflite(graph, Path(path), dict(metadata or {}), description=f"{hub.name} ({precision}), by Brushport")
 
 
-def lower(hub: Hub, io: str) -> GraphBuilder:
-    """The hub as a TFLite graph, before it is written."""
+def lower(hub: Hub, io: str, exact_weights: bool = True) -> GraphBuilder:
+    """The hub as a TFLite graph, before it is written; ``exact_weights`` says that the filters stay float32."""
     builder = GraphBuilder()
-    opset = hub.model.graph.opset_imports.get("", 0)
-    context = Lowering(builder, opset)
+    graph = for_tflite(hub.model).graph
+    opset = graph.opset_imports.get("", 0)
+    context = Lowering(builder, opset, exact_weights)
     names = port_names(hub)
-    fed = [value for value in hub.model.graph.inputs if value.const_value is None]
+    fed = [value for value in graph.inputs if value.const_value is None]
     for value, port in zip(fed, hub.inputs, strict=True):
         _lower_input(context, value, port, names[port.name], io)
-    for node in hub.model.graph:
+    for node in graph:
         if node not in context.done:
             _lower_node(context, node)
-    for value, port in zip(hub.model.graph.outputs, hub.outputs, strict=True):
+    for value, port in zip(graph.outputs, hub.outputs, strict=True):
         _lower_output(context, value, port, names[port.name], io)
     return builder
 
@@ -92,8 +94,11 @@ def _lower_node(context: Lowering, node: ir.Node) -> None:
             raise UnsupportedError(
                 f"Node '{node.name}' ({node.op_type}): the shape of '{value.name}' is not fixed; give the picture size."
             )
-    if not lower_quantized(context, node):
-        rule(context, node)
+    try:
+        if not lower_quantized(context, node):
+            rule(context, node)
+    except OverflowError as error:
+        raise unsupported(node, f"a number of it is beyond 32 bits ({short(error)}).") from error
 
 
 def _is_static(value: ir.Value) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from validate.coreml.features import Feature, from_tensor, read_feature, to_tensor
+from validate.coreml.half_range import Beyond, find_beyond
 from validate.coreml.package import open_package
 from validate.coreml.session import Session
 from validate.coreml.tools import load_coremltools
@@ -100,6 +101,12 @@ class CoreMLModel:
         this is always the executor's answer.
         """
         return self._run(self._check_inputs(data))
+
+    def half_range(self, data: Mapping[str, Any]) -> list[Beyond]:
+        """The operators whose values leave the range of fp16 on this input, in the program's order; see there."""
+        tensors = self._check_inputs(data)
+        shapes = {name: value.shape for name, value in tensors.items()}
+        return find_beyond(self._package.load_program(shapes), tensors, self._threads, self.path.name)
 
     def to_onnx(self) -> onnx.ModelProto:
         """The program as a self-contained ONNX model, rounding included: Core ML → ONNX.

@@ -8,7 +8,7 @@ accumulators of the hardware.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ from validate.coreml.graph import (
     unsupported,
 )
 from validate.coreml.registry import find_rule, supported_ops
+
+Watch = Callable[[Graph, Any, list[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,12 @@ class Translation:
         return model
 
 
-def translate(function: Any, *, round_fp16: bool = True) -> Translation:
+def translate(function: Any, *, round_fp16: bool = True, watch: Watch | None = None) -> Translation:
     """Translate one MIL function (``coremltools.converters.mil.mil.Function``) with static shapes.
 
-    ``round_fp16=False`` leaves the rounding out, which shows how much of a difference is due to fp16.
+    ``round_fp16=False`` leaves the rounding out, which shows how much of a difference is due to fp16. ``watch`` is
+    called with the graph, each operator that is translated and the names of its results before rounding, and gives
+    names of further values that become outputs.
 
     Raises :class:`UnsupportedError` naming the first operator that cannot be run.
     """
@@ -67,9 +71,14 @@ def translate(function: Any, *, round_fp16: bool = True) -> Translation:
         inputs.append(helper.make_tensor_value_info(name, ONNX_TYPE[kind_of(var)], shape_of(var)))
         if round_fp16 and is_fp16(var):
             graph.bind(var, graph.round_fp16(name))
-    for op in function.operations:
-        _translate_op(graph, op, round_fp16)
     outputs, names = [], {}
+    for op in function.operations:
+        results = _translate_op(graph, op, round_fp16)
+        if watch is None or results is None:
+            continue
+        for seen in watch(graph, op, results):
+            names[seen] = seen
+            outputs.append(helper.make_tensor_value_info(seen, TensorProto.FLOAT, []))
     for var in function.outputs:
         if var.name in names:
             continue
@@ -79,11 +88,12 @@ def translate(function: Any, *, round_fp16: bool = True) -> Translation:
     return _assemble(graph, inputs, outputs, names)
 
 
-def _translate_op(graph: Graph, op: Any, round_fp16: bool) -> None:
+def _translate_op(graph: Graph, op: Any, round_fp16: bool) -> list[str] | None:
+    """The names of the operator's results before rounding, or ``None`` where it is a constant."""
     if op.op_type == "const" or op.op_type.startswith("constexpr_"):
-        return
+        return None
     if all(var.val is not None for var in op.outputs):
-        return
+        return None
     rule = find_rule(op.op_type)
     if rule is None:
         raise unsupported(op, f"it is not among the supported operators: {', '.join(supported_ops())}")
@@ -97,6 +107,7 @@ def _translate_op(graph: Graph, op: Any, round_fp16: bool) -> None:
     for var, result in zip(op.outputs, results, strict=True):
         rounded = round_fp16 and not rule.exact and is_fp16(var)
         graph.bind(var, graph.round_fp16(result) if rounded else result)
+    return results
 
 
 def _assemble(graph: Graph, inputs: list, outputs: list, names: dict[str, str]) -> Translation:
