@@ -39,9 +39,10 @@ class Placed:
 class Lowering:
     """What the rules work with: reads hub values as tensors in the order they need, binds what they write."""
 
-    def __init__(self, builder: GraphBuilder, opset: int) -> None:
+    def __init__(self, builder: GraphBuilder, opset: int, exact_weights: bool = True) -> None:
         self.builder = builder
         self.opset = opset
+        self.exact_weights = exact_weights  # they stay float32: forms that would enlarge their rounding are allowed
         self.done: set[ir.Node] = set()
         self._constants: dict[ir.Value, np.ndarray] = {}
         self._places: dict[ir.Value, list[Placed]] = {}
@@ -204,7 +205,11 @@ class Lowering:
         """
         rank = max(len(value.shape) for value in values)
         perm = self.broadcast_perm(values, rank)
-        return [self._broadcast_input(value, perm) for value in values], perm
+        tensors = [self._broadcast_input(value, perm) for value in values]
+        if all(tensor.rank < rank for tensor in tensors):  # the operands of full rank were constants
+            first = tensors[0]
+            tensors[0] = self.reshape(first, (1,) * (rank - first.rank) + first.shape)
+        return tensors, perm
 
     def broadcast_perm(self, values: Sequence[ir.Value], rank: int) -> Perm:
         """The axis order in which :meth:`broadcast` lays the values out."""
