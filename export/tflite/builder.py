@@ -17,6 +17,9 @@ FUSABLE = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL", "DIV", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
 )
 
+# Operators whose outputs hold the numbers of their inputs, each of them once.
+MOVING = frozenset({"CONCATENATION", "DEPTH_TO_SPACE", "RESHAPE"})
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -152,14 +155,14 @@ class GraphBuilder:
     def fuse_activation(self, tensor: Tensor, activation: str) -> bool:
         """Folds an activation (``RELU``, ``RELU6``, ``RELU_N1_TO_1``) into the operation that writes ``tensor``.
 
-        Returns False, changing nothing, where that operation cannot carry it or others read its output.
+        What only moves numbers is looked through: the operations in front of it carry the activation. Returns False,
+        changing nothing, where one of them cannot, or where others read its output.
         """
-        operation = tensor.producer
-        if operation is None or operation.code not in FUSABLE or tensor.consumers or tensor.bindings > 1:
+        writers = _writers(tensor) if tensor.bindings <= 1 else None
+        if writers is None:
             return False
-        if operation.options.get("fusedActivationFunction", "NONE") != "NONE" or tensor.dtype != np.float32:
-            return False
-        operation.options["fusedActivationFunction"] = activation
+        for operation in writers:
+            operation.options["fusedActivationFunction"] = activation
         return True
 
     def drop_unused(self) -> None:
@@ -171,3 +174,18 @@ class GraphBuilder:
                 kept.append(operation)
                 needed.update(id(t) for t in operation.inputs if t is not None)
         self.operations = kept[::-1]
+
+
+def _writers(tensor: Tensor, readers: int = 0) -> list[Operation] | None:
+    """The operations which compute what ``tensor`` holds, if all of them can carry an activation; else None."""
+    operation = tensor.producer
+    if operation is None or tensor.consumers != readers or tensor.dtype != np.float32:
+        return None
+    if operation.code in FUSABLE:
+        return [operation] if operation.options.get("fusedActivationFunction", "NONE") == "NONE" else None
+    if operation.code not in MOVING:
+        return None
+    found = [_writers(source, 1) for source in operation.inputs if source.data is None]
+    if any(writers is None for writers in found) or any(source.bindings for source in operation.inputs):
+        return None
+    return [operation for writers in found for operation in writers]

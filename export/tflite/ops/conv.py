@@ -17,6 +17,7 @@ from export.tflite.ops.conv_forms import conv_of_upsampled, conv_to_few_channels
 from export.tflite.ops.formula import Formula
 from export.tflite.ops.spatial import bind_spatial, channels_last, lines, pad_spatial, read_spatial
 from export.tflite.ops.windows import Window, read_window
+from export.tflite.ops.winograd import conv_by_rows
 from export.tflite.registry import lowering
 
 
@@ -36,9 +37,10 @@ def conv(context: Lowering, node: ir.Node) -> None:
 
 
 def _cheaper_form(context: Lowering, node: ir.Node, x: Tensor, weights: np.ndarray, bias: np.ndarray) -> Tensor | None:
-    y = conv_of_upsampled(context, node, weights, bias)
-    if y is not None:
-        return y
+    for form in (conv_of_upsampled, conv_by_rows):
+        y = form(context, node, weights, bias)
+        if y is not None:
+            return y
     window = read_window(context, node, weights.shape[2:], x.shape[1:-1], context.shape(node.outputs[0])[2:])
     return conv_to_few_channels(context, node, x, window, weights, bias)
 

@@ -1,0 +1,19 @@
+"""Exact rewrites of the hub's graph that pay in TFLite only: each file states its identity and what it saved."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from export.tflite.passes.split_concat import split_concatenations
+
+PASSES = (split_concatenations,)
+
+
+def for_tflite(model: ir.Model) -> ir.Model:
+    """A copy of the hub's model, which stays as it is, after every pass; the tensors are shared."""
+    model = model.clone()
+    for rewrite in PASSES:
+        if rewrite(model):
+            common.RemoveUnusedNodesPass()(model)
+    return model
