@@ -40,3 +40,8 @@ X = a(1, 4, 6, 7)
 def simple(op: str, low: float = -2.0, high: float = 2.0, opset: int = 21, **attributes: object) -> list[Case]:
     """One node over a picture-like tensor."""
     return [case(op, a(1, 4, 6, 7, low=low, high=high), opset=opset, **attributes)]
+
+
+def whole(*shape: int) -> np.ndarray:
+    """Random int32, beyond what fp16 holds."""
+    return _random.integers(-9000, 9000, shape).astype(np.int32)
