@@ -10,7 +10,36 @@ import onnx_ir as ir
 from export.coreml.mil import mb
 from validate.errors import UnsupportedError
 
-_NARROWED = {"float64": np.float32, "int64": np.int32, "uint64": np.int32, "uint32": np.int32}
+_NARROWED = {"float64": np.float32, "float16": np.float32, "int64": np.int32, "uint64": np.int32, "uint32": np.int32}
+_INT32 = np.iinfo(np.int32)
+
+HELD = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL)
+"""Element types that MIL computes in, int64 as int32."""
+
+SMALL_INTEGERS = (ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16)
+"""Integers that are held as int32: only operators whose results stay in range take them, since nothing wraps there."""
+
+QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
+"""Operators that read and write real 8-bit values."""
+
+_CLOSED = frozenset(
+    {"ArgMax", "ArgMin", "Cast", "Clip", "Concat", "Constant", "DepthToSpace", "Equal", "Expand", "Flatten", "Gather"}
+    | {
+        "GatherElements",
+        "GatherND",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "Less",
+        "LessOrEqual",
+        "Max",
+        "Min",
+        "Pad",
+    }
+    | {"ReduceMax", "ReduceMin", "Relu", "Reshape", "ReverseSequence", "Sign", "Slice", "SpaceToDepth", "Split"}
+    | {"Squeeze", "Tile", "TopK", "Transpose", "Unsqueeze", "Where"}
+)
+"""Operators whose results are among their inputs' values, or of another type: they take ``SMALL_INTEGERS``."""
 
 
 class Values:
@@ -29,9 +58,27 @@ class Values:
             self._vars[value] = mb.const(val=constant(value), name=value.name)
         return self._vars[value]
 
+    def widened(self, value: ir.Value) -> Any:
+        """The variable of ``value``, of 8 or 16 bits in the hub, as the int32 that MIL computes in."""
+        if value.const_value is not None:
+            return mb.const(val=constant(value).astype(np.int32), name=value.name)
+        var = self[value]
+        return var if mil_dtype(var) == "int32" else mb.cast(x=var, dtype="int32")
+
+
+def mil_dtype(var: Any) -> str:
+    """The name of a MIL variable's element type, such as ``fp32``."""
+    from coremltools.converters.mil.mil import types
+
+    return types.builtin_to_string(var.dtype)
+
 
 def constant(value: ir.Value | None) -> np.ndarray | None:
-    """The array of an initializer, narrowed to the types MIL has (float32, int32), or ``None`` if it is computed."""
+    """The array of an initializer, narrowed to the types MIL has (float32, int32), or ``None`` if it is computed.
+
+    Integers beyond 32 bits become the nearest that 32 bits hold: right for bounds and positions, where "as far as
+    possible" is meant, and not for data, which :meth:`Call.var` refuses.
+    """
     if value is None or value.const_value is None:
         return None
     array = value.const_value.numpy()
@@ -39,8 +86,7 @@ def constant(value: ir.Value | None) -> np.ndarray | None:
     if narrow is None:
         return array
     if narrow is np.int32:
-        limits = np.iinfo(np.int32)
-        array = np.clip(array, limits.min, limits.max)
+        array = np.clip(array, _INT32.min, _INT32.max)
     return array.astype(narrow)
 
 
@@ -65,11 +111,24 @@ class Call:
     def var(self, index: int) -> Any:
         """Input ``index`` as a MIL variable, or ``None`` when it is left out."""
         value = self._input(index)
-        return None if value is None else self.values[value]
+        if value is None:
+            return None
+        self._refuse_wide_numbers(value)
+        if value.dtype in SMALL_INTEGERS and self.op_type not in QUANTIZERS:
+            return self.values.widened(value)
+        return self.values[value]
 
     def vars(self) -> list[Any]:
         """All inputs as MIL variables."""
         return [self.var(index) for index in range(len(self))]
+
+    def _refuse_wide_numbers(self, value: ir.Value) -> None:
+        if value.const_value is None or value.dtype not in (ir.DataType.INT64, ir.DataType.UINT64, ir.DataType.UINT32):
+            return
+        array = value.const_value.numpy()
+        if array.size and (array.min() < _INT32.min or array.max() > _INT32.max):
+            wide = array.max() if array.max() > _INT32.max else array.min()
+            raise self.unsupported(f"its constant {value.name!r} holds {wide}, and Core ML's integers have 32 bits")
 
     def array(self, index: int) -> np.ndarray | None:
         """Input ``index`` as an array where it is a constant, else ``None``."""
@@ -119,6 +178,23 @@ class Call:
         """The ``axis`` attribute, counted from the front."""
         axis = self.attr("axis", default)
         return axis % (self.rank if rank is None else rank)
+
+    def check_dtypes(self) -> None:
+        """Refuse element types that MIL cannot hold, or in which it would compute otherwise.
+
+        Raises:
+            UnsupportedError: naming the first of them.
+        """
+        if self.op_type in QUANTIZERS:
+            return
+        for value in (*self.node.inputs, *self.node.outputs):
+            if value is None or value.dtype is None or value.dtype in HELD:
+                continue
+            name = value.dtype.name.lower()
+            if value.dtype not in SMALL_INTEGERS:
+                raise self.unsupported(f"Core ML cannot hold its {name} values")
+            if self.op_type not in _CLOSED:
+                raise self.unsupported(f"results of {name} arithmetic wrap around, and Core ML computes it in int32")
 
     def only_first_output(self) -> None:
         """Refuse a node whose optional further outputs are used.

@@ -8,24 +8,29 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
 
-from export.coreml import pictures
+from export.coreml import passes, pictures
+from export.coreml.arrange import MAX_RANK
 from export.coreml.call import Call, Values
 from export.coreml.mil import mb, quietly
 from export.coreml.registry import Lowering, lowering_of, supported_ops
 from export.hub.model import Hub
 from validate.coreml.tools import load_coremltools
-from validate.errors import BrushportError, UnsupportedError
+from validate.errors import BrushportError, UnsupportedError, short
 
 Precision = Literal["fp16", "fp32", "int8"]
 IO = Literal["image", "tensor"]
 
 _ONNX = ("", "ai.onnx")
+
+_ANY_RANK = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity")
+"""Operators whose lowerings take and give values of more than ``MAX_RANK`` dimensions, see :mod:`.arrange`."""
 
 SCALAR = (1,)
 """The shape of a scalar at a program's doors, where Core ML takes arrays only."""
@@ -69,34 +74,50 @@ def compile_coreml(
     _refuse_unknown_operators(hub)
     ct = load_coremltools()
     target = ct.target.iOS17 if _op_types(hub) & {"QuantizeLinear"} else ct.target.iOS16
+    with quietly():
+        try:
+            mlmodel = _convert(hub, io, target, precision, fusions=True)
+        except BrushportError:
+            raise
+        except Exception:  # a pass that fails on this program, which the others may do without
+            mlmodel = _convert_plainly(hub, io, target, precision)
+    _describe(mlmodel, hub, io, dict(metadata or {}))
+    mlmodel.save(str(path))
+
+
+def _convert(hub: Hub, io: IO, target: Any, precision: str, *, fusions: bool) -> Any:
+    ct = load_coremltools()
     program = build_program(hub, io, target)
     names = port_names(hub)
     inputs = [_feature_type(ct, port, names[port.name], io, shaped=True) for port in hub.inputs]
     outputs = [_feature_type(ct, port, names[port.name], io, shaped=False) for port in hub.outputs]
     program.functions["main"].set_output_types(outputs)
-    with quietly():
-        try:
-            mlmodel = ct.convert(
-                program,
-                source="milinternal",
-                convert_to="mlprogram",
-                inputs=inputs,
-                compute_precision=ct.precision.FLOAT32 if precision == "fp32" else ct.precision.FLOAT16,
-                minimum_deployment_target=target,
-                skip_model_load=True,
-            )
-        except ValueError as error:
-            raise UnsupportedError(f"Core ML: coremltools rejects the model {hub.name!r}: {error}") from error
-        except RuntimeError as error:
-            if "FileWriter" not in str(error):
-                raise
+    return ct.convert(
+        program,
+        source="milinternal",
+        convert_to="mlprogram",
+        inputs=inputs,
+        compute_precision=ct.precision.FLOAT32 if precision == "fp32" else ct.precision.FLOAT16,
+        minimum_deployment_target=target,
+        pass_pipeline=passes.pipeline(fusions=fusions),
+        skip_model_load=True,
+    )
+
+
+def _convert_plainly(hub: Hub, io: IO, target: Any, precision: str) -> Any:
+    try:
+        return _convert(hub, io, target, precision, fusions=False)
+    except Exception as error:  # passes raise whatever comes to their mind
+        if "FileWriter" in str(error):
             place = tempfile.gettempdir()  # coremltools keeps the weights there until they are saved
             raise BrushportError(
                 f"coremltools could not write to its temporary folder '{place}'; free some space there, "
                 "or name another one in the environment variable TMPDIR."
             ) from error
-    _describe(mlmodel, hub, io, dict(metadata or {}))
-    mlmodel.save(str(path))
+        operators = ", ".join(sorted(_op_types(hub)))
+        raise UnsupportedError(
+            f"Core ML: coremltools rejects the model {hub.name!r} (of {operators}): {short(error)}."
+        ) from error
 
 
 def build_program(hub: Hub, io: IO, target: Any) -> Any:
@@ -186,16 +207,31 @@ def _lowering(node: ir.Node, opset: int) -> Lowering | None:
 def _lower(node: ir.Node, values: Values) -> None:
     call = Call(node, values)
     lowering = _lowering(node, values.opset)
+    call.check_dtypes()
+    _check_ranks(call)
     try:
         result = lowering(call)
-    except (ValueError, TypeError, AssertionError) as error:  # coremltools' own checks of an operation
-        raise call.unsupported(f"coremltools rejects it: {error}") from error
+    except BrushportError:
+        raise
+    except Exception as error:  # coremltools' checks of an operation raise whatever comes to their mind
+        raise call.unsupported(f"coremltools rejects it: {short(error)}") from error
     results = result if isinstance(result, (tuple, list)) else (result,)
     for output, var in zip(node.outputs, results, strict=False):
         expected = tuple(output.shape) if output.shape is not None else None
-        if expected is not None and tuple(var.shape) != expected:
+        fits = expected is None or tuple(var.shape) == expected
+        if not fits and len(expected) > MAX_RANK:
+            fits = prod(var.shape) == prod(expected)
+        if not fits:
             raise call.unsupported(f"its output would be {list(var.shape)} instead of {list(expected)}")
         values[output] = var
+
+
+def _check_ranks(call: Call) -> None:
+    if call.op_type in _ANY_RANK:
+        return
+    for value in (*call.node.inputs, *call.node.outputs):
+        if value is not None and value.shape is not None and len(value.shape) > MAX_RANK:
+            raise call.unsupported(f"Core ML holds at most {MAX_RANK} dimensions, and {value.name!r} has more")
 
 
 def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
@@ -208,6 +244,11 @@ def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
     if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:
         raise BrushportError(f"{hub.name!r} holds no quantized operators; quantize it before compiling it to int8.")
     port_names(hub)
+    for port in (*hub.inputs, *hub.outputs):
+        if len(port.shape) > MAX_RANK:
+            raise UnsupportedError(
+                f"Core ML: {port.name!r} has {len(port.shape)} dimensions, and Core ML holds at most {MAX_RANK}."
+            )
     if io == "image":
         for port in (*hub.inputs, *hub.outputs):
             if port.is_image and (len(port.shape) != 4 or port.shape[0] != 1 or port.color is None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,18 +26,21 @@ mb = _LazyBuilder()
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep coremltools' warnings and the progress bars of its passes off the terminal."""
+    """Keep coremltools' warnings, progress bars and reports of failed passes off the terminal."""
     load_coremltools()
     from coremltools.converters.mil.mil.passes import pass_pipeline
 
     def unmarked(passes: Iterable[str], **_: object) -> Iterable[str]:
         return passes
 
-    bar = pass_pipeline.tqdm
+    bar, logger = pass_pipeline.tqdm, logging.getLogger("coremltools")
+    level = logger.level
     pass_pipeline.tqdm = unmarked
+    logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         pass_pipeline.tqdm = bar
+        logger.setLevel(level)

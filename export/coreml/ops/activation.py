@@ -14,7 +14,7 @@ from export.coreml.registry import lowers
 @lowers("Relu", since=14)
 def relu(call: Call) -> Any:
     """``max(x, 0)``."""
-    return mb.relu(x=call.var(0))
+    return mb.relu(x=call.var(0)) if call.is_float() else mb.maximum(x=call.var(0), y=np.int32(0))
 
 
 @lowers("LeakyRelu", since=16)
@@ -31,7 +31,8 @@ def prelu(call: Call) -> Any:
         aligned = slope.reshape((1,) * (4 - slope.ndim) + slope.shape)
         if aligned.shape[0] == aligned.shape[2] == aligned.shape[3] == 1:
             return mb.prelu(x=x, alpha=np.ascontiguousarray(np.broadcast_to(aligned.ravel(), call.shape(0)[1:2])))
-    return mb.add(x=mb.relu(x=x), y=mb.mul(x=mb.minimum(x=x, y=0.0), y=call.var(1)))
+    zero = np.float32(0) if call.is_float() else np.int32(0)
+    return mb.add(x=mb.maximum(x=x, y=zero), y=mb.mul(x=mb.minimum(x=x, y=zero), y=call.var(1)))
 
 
 @lowers("Elu", since=6)
@@ -114,6 +115,13 @@ def gelu(call: Call) -> Any:
     return mb.gelu(x=call.var(0), mode=mode)
 
 
+@lowers("ThresholdedRelu", since=10)
+def thresholded_relu(call: Call) -> Any:
+    """``x`` where it is greater than ``alpha``, 0 elsewhere; MIL's own keeps what equals ``alpha`` as well."""
+    x = call.var(0)
+    return mb.select(cond=mb.greater(x=x, y=np.float32(call.attr("alpha", 1.0))), a=x, b=np.float32(0))
+
+
 @lowers("Softmax", since=13)
 def softmax(call: Call) -> Any:
     """``exp(x)`` over its sum along one axis."""
@@ -122,9 +130,10 @@ def softmax(call: Call) -> Any:
 
 @lowers("LogSoftmax", since=13)
 def log_softmax(call: Call) -> Any:
-    """``x − log(sum(exp(x)))`` along one axis."""
-    x = call.var(0)
-    return mb.sub(x=x, y=mb.reduce_log_sum_exp(x=x, axes=[call.axis(-1)], keep_dims=True))
+    """``y − log(sum(exp(y)))`` along one axis, ``y`` being ``x`` less its greatest value: exact for large ``x`` too."""
+    x, axes = call.var(0), [call.axis(-1)]
+    y = mb.sub(x=x, y=mb.reduce_max(x=x, axes=axes, keep_dims=True))
+    return mb.sub(x=y, y=mb.reduce_log_sum_exp(x=y, axes=axes, keep_dims=True))
 
 
 @lowers("Clip", since=13)
@@ -139,4 +148,4 @@ def clip(call: Call) -> Any:
         x = mb.maximum(x=x, y=call.var(1))
     if call.has(2):
         x = mb.minimum(x=x, y=call.var(2))
-    return mb.identity(x=x) if len(call) == 1 else x
+    return x if call.has(1) or call.has(2) else mb.identity(x=x)

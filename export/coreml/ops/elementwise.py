@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from export.coreml.arrange import broadcast
 from export.coreml.call import Call
 from export.coreml.mil import mb
-from export.coreml.ops.shape import broadcast
 from export.coreml.registry import lowers
 
 
@@ -34,38 +35,13 @@ _binary("Or", 7, "logical_or", "``x or y``.")
 _binary("Xor", 7, "logical_xor", "``x xor y``.")
 
 
-@lowers("Equal", since=13)
+@lowers("Equal", since=19)
 def equal(call: Call) -> Any:
     """``x = y``; of booleans, ``not (x xor y)``."""
     x, y = call.var(0), call.var(1)
     if call.dtype(0).name == "BOOL":
         return mb.logical_not(x=mb.logical_xor(x=x, y=y))
     return mb.equal(x=x, y=y)
-
-
-@lowers("Div", since=14)
-def div(call: Call) -> Any:
-    """``x/y`` of floats."""
-    if not call.is_float():
-        raise call.unsupported("division of integers")
-    return mb.real_div(x=call.var(0), y=call.var(1))
-
-
-@lowers("Pow", since=15)
-def power(call: Call) -> Any:
-    """``x^y`` of floats; the exponents 2, 1/2 and 1 have operations of their own."""
-    if not call.is_float(0):
-        raise call.unsupported("powers of integers")
-    x, exponent = call.var(0), call.array(1)
-    if exponent is not None and exponent.size == 1 and call.out_shape() == call.shape(0):
-        value = float(exponent.item())
-        special: dict[float, Callable[..., Any]] = {2.0: mb.square, 0.5: mb.sqrt, 1.0: mb.identity}
-        if value in special:
-            return special[value](x=x)
-        return mb.pow(x=x, y=value)
-    if not call.is_float(1):
-        raise call.unsupported("integer exponents that are computed")
-    return mb.pow(x=x, y=call.var(1))
 
 
 def _fold(call: Call, mil_op: str) -> Any:
@@ -95,6 +71,8 @@ def total(call: Call) -> Any:
 @lowers("Mean", since=13)
 def mean(call: Call) -> Any:
     """The mean of all inputs, each scaled before they are added, so that fp16 does not overflow."""
+    if len(call) == 1:
+        return mb.identity(x=call.var(0))
     parts = [mb.mul(x=x, y=1.0 / len(call)) for x in call.vars()]
     return functools.reduce(lambda x, y: mb.add(x=x, y=y), parts)
 
@@ -105,9 +83,17 @@ def logical_not(call: Call) -> Any:
     return mb.logical_not(x=call.var(0))
 
 
+@lowers("BitwiseNot", since=18)
+def bitwise_not(call: Call) -> Any:
+    """Every bit of a signed integer turned: ``−1 − x``."""
+    return mb.sub(x=np.int32(-1), y=call.var(0))
+
+
 @lowers("Where", since=16)
 def where(call: Call) -> Any:
-    """``x`` where the condition holds, ``y`` elsewhere; MIL wants both in the output's shape."""
+    """``x`` where the condition holds, ``y`` elsewhere; together these two must have the output's shape in MIL."""
     shape = call.out_shape()
-    branches = [broadcast(call.var(index), shape) for index in (1, 2)]
-    return mb.select(cond=call.var(0), a=branches[0], b=branches[1])
+    x, y = call.var(1), call.var(2)
+    if np.broadcast_shapes(tuple(x.shape), tuple(y.shape)) != shape:
+        x, y = (x, broadcast(y, shape)) if x.val is not None else (broadcast(x, shape), y)
+    return mb.select(cond=call.var(0), a=x, b=y)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from export.coreml.arrange import reshaped
 from export.coreml.call import Call
 from export.coreml.mil import mb
 from export.coreml.registry import lowers
@@ -13,14 +14,16 @@ from export.coreml.registry import lowers
 
 @lowers("MatMul", since=13)
 def matmul(call: Call) -> Any:
-    """NumPy's ``matmul``; a vector counts as a matrix of one row or column."""
-    x, y = call.var(0), call.var(1)
-    if x.rank == 1:
-        x = mb.expand_dims(x=x, axes=[0])
-    if y.rank == 1:
-        y = mb.expand_dims(x=y, axes=[1])
+    """NumPy's ``matmul``; a vector counts as a matrix of one row or column, a constant matrix is MIL's ``linear``."""
+    x, y, weight = call.var(0), call.var(1), call.array(1)
+    if call.is_float() and weight is not None and weight.ndim == 2 and call.rank in (2, 3) and x.val is None:
+        return mb.linear(x=x, weight=np.ascontiguousarray(weight.T))
+    if len(x.shape) == 1:
+        x = reshaped(x, (1, *x.shape))
+    if len(y.shape) == 1:
+        y = reshaped(y, (*y.shape, 1))
     product = mb.matmul(x=x, y=y)
-    return product if tuple(product.shape) == call.out_shape() else mb.reshape(x=product, shape=call.out_shape())
+    return product if tuple(product.shape) == call.out_shape() else reshaped(product, call.out_shape())
 
 
 @lowers("Gemm", since=13)
@@ -29,7 +32,9 @@ def gemm(call: Call) -> Any:
     alpha, beta = call.attr("alpha", 1.0), call.attr("beta", 1.0)
     trans_a, trans_b = bool(call.attr("transA", 0)), bool(call.attr("transB", 0))
     a, b, c = call.var(0), call.array(1), call.array(2)
-    if b is not None and not trans_a and (c is not None or not call.has(2)):
+    if not call.is_float() and (alpha != 1.0 or beta != 1.0):
+        raise call.unsupported(f"integers scaled by alpha={alpha:g} and beta={beta:g}")
+    if call.is_float() and b is not None and not trans_a and (c is not None or not call.has(2)):
         weight = np.ascontiguousarray(b if trans_b else b.T) * np.float32(alpha)
         row = np.zeros(len(weight), np.float32) if c is None else c * np.float32(beta)
         if row.ndim < 2 or row.shape[0] == 1:

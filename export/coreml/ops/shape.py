@@ -1,4 +1,4 @@
-"""Operators that move elements without computing: reshaping, slicing, joining, gathering."""
+"""Operators that move whole tensors without computing: reshaping, permuting, copying, joining, cutting."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from export.coreml.arrange import broadcast, reshaped, transposed
 from export.coreml.call import Call
 from export.coreml.mil import mb
 from export.coreml.registry import lowers
@@ -17,15 +18,15 @@ from export.coreml.registry import lowers
 @lowers("Unsqueeze", since=13)
 def reshape(call: Call) -> Any:
     """The same elements in the output's static shape."""
-    if not call.out_shape():
-        return mb.squeeze(x=call.var(0), axes=list(range(call.rank)))
-    return mb.reshape(x=call.var(0), shape=call.out_shape())
+    return reshaped(call.var(0), call.out_shape())
 
 
 @lowers("Transpose", since=13)
 def transpose(call: Call) -> Any:
     """Permuted dimensions, reversed by default."""
-    return mb.transpose(x=call.var(0), perm=list(call.attr("perm", range(call.rank)[::-1])))
+    if call.rank < 2:
+        return mb.identity(x=call.var(0))
+    return transposed(call.var(0), call.shape(0), call.attr("perm", range(call.rank)[::-1]))
 
 
 @lowers("Identity", since=14)
@@ -41,7 +42,8 @@ def identity(call: Call) -> Any:
 @lowers("Concat", since=13)
 def concat(call: Call) -> Any:
     """The inputs joined along one axis."""
-    return mb.concat(values=call.vars(), axis=call.axis(0))
+    values = call.vars()
+    return mb.concat(values=values, axis=call.axis(0)) if len(values) > 1 else mb.identity(x=values[0])
 
 
 @lowers("Split", since=18)
@@ -70,8 +72,10 @@ def slice_(call: Call) -> Any:
             taken = taken[::-1]
             flipped.append(axis)
         begin[axis], end[axis], stride[axis] = taken[0], taken[-1] + 1, taken.step
-    x = mb.slice_by_index(x=call.var(0), begin=begin, end=end, stride=stride)
-    return mb.reverse(x=x, axes=flipped) if flipped else x
+    x = call.var(0)
+    if (begin, end, stride) != ([0] * call.rank, list(call.shape(0)), [1] * call.rank):
+        x = mb.slice_by_index(x=x, begin=begin, end=end, stride=stride)
+    return mb.reverse(x=x, axes=flipped) if flipped else mb.identity(x=x)
 
 
 def _stop(stop: int, step: int) -> int | None:
@@ -82,32 +86,19 @@ def _stop(stop: int, step: int) -> int | None:
 @lowers("Expand", since=13)
 def expand(call: Call) -> Any:
     """Copies along the dimensions of size one."""
-    return broadcast(call.var(0), call.out_shape())
+    return mb.identity(x=broadcast(call.var(0), call.out_shape()))
 
 
 @lowers("Tile", since=13)
 def tile(call: Call) -> Any:
     """Copies side by side."""
-    return mb.tile(x=call.var(0), reps=[int(count) for count in call.required(1, "repeats")])
+    reps = [int(count) for count in call.required(1, "repeats")]
+    return mb.tile(x=call.var(0), reps=reps) if any(count != 1 for count in reps) else mb.identity(x=call.var(0))
 
 
-@lowers("Gather", since=13)
-def gather(call: Call) -> Any:
-    """Entries of ``x`` along one axis, by constant indices."""
-    axis = call.axis(0)
-    indices = call.required(1, "indices")
-    indices = np.where(indices < 0, indices + call.shape(0)[axis], indices).astype(np.int32)
-    return mb.gather(x=call.var(0), indices=indices if indices.ndim else np.int32(indices), axis=axis)
-
-
-def broadcast(x: Any, shape: tuple[int, ...]) -> Any:
-    """``x`` copied along its dimensions of size one to ``shape``, or ``x`` itself where it has that shape."""
-    if tuple(x.shape) == tuple(shape):
-        return x
-    aligned = (1,) * (len(shape) - len(x.shape)) + tuple(x.shape)
-    if x.val is not None:
-        return mb.const(val=np.ascontiguousarray(np.broadcast_to(x.val, shape)))
-    if aligned != tuple(x.shape):
-        x = mb.reshape(x=x, shape=aligned)
-    reps = [wanted // have for wanted, have in zip(shape, aligned, strict=True)]
-    return mb.tile(x=x, reps=reps) if any(rep > 1 for rep in reps) else x
+@lowers("ReverseSequence", since=10)
+def reverse_sequence(call: Call) -> Any:
+    """The first ``lengths[i]`` elements of each sequence ``i`` backwards, the others as they are."""
+    return mb.reverse_sequence(
+        x=call.var(0), lengths=call.var(1), seq_axis=call.attr("time_axis", 0), batch_axis=call.attr("batch_axis", 1)
+    )

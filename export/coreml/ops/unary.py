@@ -1,20 +1,14 @@
-"""Elementwise functions of one input, and casts."""
+"""Elementwise functions of one input."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import onnx_ir as ir
+import numpy as np
 
 from export.coreml.call import Call
 from export.coreml.mil import mb
 from export.coreml.registry import lowers
-
-_DTYPES = {"FLOAT": "fp32", "DOUBLE": "fp32", "FLOAT16": "fp32", "INT32": "int32", "INT64": "int32", "BOOL": "bool"}
-"""MIL types by ONNX type. fp16 is not forced here: the compute precision decides."""
-
-_EIGHT_BIT = {"INT8": "int8", "UINT8": "uint8"}
-"""What a quantized tensor may be cast from (iOS 17); nothing is cast to it, since MIL leaves the rounding open."""
 
 
 def _unary(op_type: str, since: int, mil_op: str) -> None:
@@ -49,7 +43,7 @@ _unary("Erf", 13, "erf")
 @lowers("Neg", since=13)
 def neg(call: Call) -> Any:
     """``−x``."""
-    return mb.mul(x=call.var(0), y=-1.0 if call.is_float() else -1)
+    return mb.mul(x=call.var(0), y=np.float32(-1) if call.is_float() else np.int32(-1))
 
 
 @lowers("Log", since=13)
@@ -64,16 +58,45 @@ def reciprocal(call: Call) -> Any:
     return mb.real_div(x=1.0, y=call.var(0))
 
 
-@lowers("Cast", since=13)
-def cast(call: Call) -> Any:
-    """Between floats, int32 (for wider integers) and bool, and from 8 bits; towards zero, as in ONNX."""
-    to = call.node.attributes["to"].value
-    dtype = _DTYPES.get(_type_name(to))
-    source = (_DTYPES | _EIGHT_BIT).get(call.dtype(0).name)
-    if dtype is None or source is None:
-        raise call.unsupported(f"a cast to {_type_name(to)}")
-    return mb.identity(x=call.var(0)) if dtype == source else mb.cast(x=call.var(0), dtype=dtype)
+@lowers("Asinh", since=9)
+def asinh(call: Call) -> Any:
+    """The inverse of sinh."""
+    return _asinh(call.var(0))
 
 
-def _type_name(number: int) -> str:
-    return ir.DataType(number).name
+@lowers("Acosh", since=9)
+def acosh(call: Call) -> Any:
+    """The inverse of cosh, ``2·asinh(√((x − 1)/2))``, which neither cancels near 1 nor overflows."""
+    half = mb.mul(x=mb.sub(x=call.var(0), y=1.0), y=0.5)
+    return mb.mul(x=_asinh(mb.sqrt(x=half)), y=2.0)
+
+
+def _asinh(x: Any) -> Any:
+    """``atanh(x/√(x² + 1))`` up to 1, beyond it ``log(|x|) + log(1 + √(1 + 1/x²))`` with the sign of ``x``.
+
+    Neither squares a large number nor takes the logarithm of one near 1.
+    """
+    size = mb.abs(x=x)
+    small, large = mb.minimum(x=size, y=1.0), mb.maximum(x=size, y=1.0)
+    near = mb.atanh(x=mb.real_div(x=small, y=mb.sqrt(x=mb.add(x=mb.square(x=small), y=1.0))))
+    root = mb.sqrt(x=mb.add(x=mb.square(x=mb.real_div(x=1.0, y=large)), y=1.0))
+    far = mb.add(x=mb.log(x=large, epsilon=0.0), y=mb.log(x=mb.add(x=root, y=1.0), epsilon=0.0))
+    return mb.mul(x=mb.sign(x=x), y=mb.select(cond=mb.less(x=size, y=1.0), a=near, b=far))
+
+
+@lowers("IsNaN", since=13)
+def is_nan(call: Call) -> Any:
+    """Whether ``x`` is not a number: whether it differs from itself."""
+    x = call.var(0)
+    return mb.not_equal(x=x, y=x)
+
+
+@lowers("IsInf", since=10)
+def is_inf(call: Call) -> Any:
+    """Whether ``x`` is infinite, of either sign or of one."""
+    x, positive, negative = call.var(0), call.attr("detect_positive", 1), call.attr("detect_negative", 1)
+    if positive and negative:
+        return mb.equal(x=mb.abs(x=x), y=np.float32(np.inf))
+    if positive or negative:
+        return mb.equal(x=x, y=np.float32(np.inf if positive else -np.inf))
+    return mb.logical_and(x=mb.equal(x=x, y=x), y=mb.not_equal(x=x, y=x))

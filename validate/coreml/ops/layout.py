@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from validate.coreml.graph import Graph, constant_value, param, shape_of, unsupported
 from validate.coreml.registry import mil_op
@@ -40,6 +41,19 @@ def reverse(graph: Graph, op: Any) -> str:
     count = len(axes)
     starts, ends, steps = (graph.ints([value] * count) for value in (-1, _BEFORE_FIRST, -1))
     return graph.node("Slice", graph.tensor(op.x), starts, ends, graph.ints(axes), steps)
+
+
+@mil_op("reverse_sequence", exact=True)
+def reverse_sequence(graph: Graph, op: Any) -> str:
+    """The first ``lengths[i]`` elements along ``seq_axis`` turned around, for each entry ``i`` of ``batch_axis``."""
+    rank = len(op.x.shape)
+    batch, time = int(param(op, "batch_axis")) % rank, int(param(op, "seq_axis")) % rank
+    to_front = [batch, time, *(axis for axis in range(rank) if axis not in (batch, time))]
+    lengths = graph.node("Cast", graph.tensor(op.lengths), to=TensorProto.INT64)
+    turned = graph.node(
+        "ReverseSequence", graph.transpose(graph.tensor(op.x), to_front), lengths, batch_axis=0, time_axis=1
+    )
+    return graph.transpose(turned, [to_front.index(axis) for axis in range(rank)])
 
 
 def index_slices(op: Any) -> list[slice]:
