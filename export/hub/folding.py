@@ -6,6 +6,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript import optimizer
 
+from export.hub.shapes import INFERENCE_OPSET
 from validate.errors import BrushportError, short
 
 KEPT_OPS = ("QuantizeLinear", "DequantizeLinear")  # a quantized weight stays 8 bits wide
@@ -22,10 +23,13 @@ def fold_constants(model: ir.Model) -> None:
     """
     common.LiftSubgraphInitializersToMainGraphPass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    model.opset_imports[""], opset = INFERENCE_OPSET, model.opset_imports[""]
     try:
         optimizer.fold_constants(model, onnx_shape_inference=True, output_size_limit=NO_LIMIT, should_fold=_should_fold)
     except (RuntimeError, ValueError, TypeError, ir.passes.PassError) as error:
         raise BrushportError(f"A constant of the model cannot be computed: {short(error)}.") from error
+    finally:
+        model.opset_imports[""] = opset
     clean_up(model)
 
 

@@ -9,6 +9,9 @@ from validate.errors import BrushportError, UnsupportedError, short
 from validate.ports import DTYPES
 
 IMAGE_CHANNELS = (1, 3)
+# From here on onnx counts the windows of a pool with ceil_mode as ONNX Runtime does: none starts in the pad at the
+# end. Nothing else that opset 22 changed, only types, matters to shapes.
+INFERENCE_OPSET = 22
 # Operators for which onnx 1.23 infers no shape, and one of the same inputs and shapes for which it does.
 SHAPED_LIKE = {"GroupNormalization": "InstanceNormalization", "MeanVarianceNormalization": "Identity"}
 MAX_SIDE = 8192  # pixels; a picture of 8192×8192 is 800 MB as float32, more than a phone has to give
@@ -121,6 +124,8 @@ def infer_shapes(model: ir.Model) -> None:
     Raises :class:`BrushportError` if the graph contradicts itself, which names the node.
     """
     proto = ir.to_proto(model)
+    for opset in proto.opset_import:
+        opset.version = max(opset.version, INFERENCE_OPSET)
     for node in proto.graph.node:
         node.op_type = SHAPED_LIKE.get(node.op_type, node.op_type)
     try:

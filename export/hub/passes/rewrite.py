@@ -71,7 +71,7 @@ def new_constant(graph: ir.Graph, array: np.ndarray, hint: str) -> ir.Value:
     while name in graph.initializers:
         count += 1
         name = f"{hint}_{count}"
-    tensor = ir.tensor(np.ascontiguousarray(array), name=name)
+    tensor = ir.tensor(np.array(array, order="C"), name=name)  # a scalar stays one
     value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
     return value

@@ -18,7 +18,7 @@ def build(signature: str, body: str, weights: dict[str, np.ndarray] | None = Non
 
     Outputs may leave their shape open, as in ``float[] y``.
     """
-    text = f'<ir_version: 8, opset_import: ["": {opset}]>\n{signature} {{ {body} }}'
+    text = f'<ir_version: 8, opset_import: ["": {opset}]>\n{signature} {{ {body.replace("<>", "")} }}'
     proto = onnx.parser.parse_model(text)
     for name, given in (weights or {}).items():
         array = np.asarray(given)

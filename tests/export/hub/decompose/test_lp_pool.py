@@ -1,0 +1,36 @@
+import pytest
+
+from tests.export.hub.decompose.support import check
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("shape", ["2,3,5,4", "1,2,7", "1,2,3,4,2"])
+def test_global_lp_pool(p, shape):
+    n = shape.count(",") - 1
+    result = ",".join([*shape.split(",")[:2], *["1"] * n])
+    check(f"g (float[{shape}] x) => (float[{result}] y)", f"y = GlobalLpPool<p={p}>(x)", ["GlobalLpPool"])
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "kernel_shape=[3,2]",
+        "kernel_shape=[3,2], strides=[2,3]",
+        "kernel_shape=[3,2], pads=[1,0,2,1], strides=[2,2]",
+        "kernel_shape=[2,3], dilations=[2,2]",
+        "kernel_shape=[3,3], strides=[3,2], ceil_mode=1",
+        "kernel_shape=[3,3], strides=[2,3], ceil_mode=1, pads=[1,1,1,1]",
+        'kernel_shape=[3,2], strides=[2,2], auto_pad="SAME_UPPER"',
+        'kernel_shape=[3,2], strides=[2,2], auto_pad="SAME_LOWER"',
+        'kernel_shape=[3,2], strides=[2,2], auto_pad="VALID"',
+    ],
+)
+def test_lp_pool(p, attributes):
+    check(
+        "g (float[2,3,9,8] x) => (float[2,3,h,w] y)", f"y = LpPool<p={p}, {attributes}>(x)", ["LpPool"], tolerance=1e-5
+    )
+
+
+def test_lp_pool_of_a_line():
+    check("g (float[1,2,9] x) => (float[1,2,n] y)", "y = LpPool<kernel_shape=[4]>(x)", ["LpPool"])
