@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.hub.byte_pictures import widen_byte_pictures
+from export.hub.ceil_mode import settle_ceil_mode
 from export.hub.folding import clean_up, fold_constants
 from export.hub.input_range import find_input_range
 from export.hub.layout import channels_first, outputs_channels_first
@@ -81,8 +82,10 @@ def load_hub(
         names = select_styles(model, names, styles)
         write_metadata(model, {**metadata, "styles": list(names)})
     forget_shapes(model)
+    settle_ceil_mode(model)
     fold_constants(model)
     refuse_subgraphs(model)
+    settle_ceil_mode(model)
     infer_shapes(model)
     require_static(model)
     seen = None if tensors else find_input_range([value for value in model.graph.inputs if is_picture(value)])

@@ -88,6 +88,9 @@ def read_window(context: Lowering, node: ir.Node, kernel: Sizes, size: Sizes, ou
         raise unsupported(node, f"auto_pad '{auto_pad}' is not defined.")
     needed = [(o - 1) * s + k for o, s, k in zip(output, strides, window.reach, strict=True)]
     after = tuple(max(a, n - i - b) for a, n, i, b in zip(window.after, needed, size, window.before, strict=True))
+    last = [(o - 1) * s - b for o, s, b in zip(output, strides, window.before, strict=True)]
+    if context.attribute(node, "ceil_mode", 0) and any(start >= n for start, n in zip(last, size, strict=True)):
+        raise unsupported(node, "its last window starts in the padding, where the model's shapes count it.")
     padded = [n + b + a - r for n, b, a, r in zip(size, window.before, after, window.reach, strict=True)]
     if tuple(p // s + 1 for p, s in zip(padded, strides, strict=True)) != tuple(output):
         raise unsupported(node, f"its windows do not give the output of {list(output)} that the model states.")
