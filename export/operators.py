@@ -21,8 +21,8 @@ NO = "–"
 
 def table() -> str:
     """One row an operator: what each compiler and the hub do with it, as Markdown."""
-    compilers = {"TFLite": _tflite(), "Core ML": _coreml()}
-    rewritten = _rewritten()
+    compilers = {"TFLite": tflite_lowerings(), "Core ML": coreml_lowerings()}
+    rewritten = rewritten_on_hub()
     rows = []
     for op_type in sorted({*rewritten, *(name for found in compilers.values() for name in found)}):
         cells = [_versions(found.get(op_type, ())) for found in compilers.values()]
@@ -38,26 +38,31 @@ def table() -> str:
     )
 
 
-def _tflite() -> dict[str, list[int]]:
+def tflite_lowerings() -> dict[str, list[int]]:
+    """The operators that the TFLite compiler lowers, with the opsets of the definitions that it knows."""
     from export.tflite import compiler  # noqa: F401 - registers the rules
     from export.tflite.registry import lowering
 
     return _by_operator(lowering.rules)
 
 
-def _coreml() -> dict[str, list[int]]:
+def coreml_lowerings() -> dict[str, list[int]]:
+    """The operators that the Core ML compiler lowers, with the opsets of the definitions that it knows."""
     from export.coreml.registry import registered
 
     return _by_operator(registered())
 
 
-def _rewritten() -> dict[str, str]:
+def rewritten_on_hub() -> dict[str, str]:
     """What the hub does with operators before the compilers see them."""
-    from export.hub import decompose
+    from export.hub.decompose import registered
+    from export.hub.decompose.registry import find
 
-    said = {op_type: "computed" for op_type in FOLDED} | {op_type: "removed" for op_type in REMOVED}
-    registered = getattr(decompose, "registered", None)
-    return said | ({op_type: "decomposed" for op_type, _ in registered()} if registered else {})
+    said = {op_type: "decomposed" for op_type, _ in registered()}
+    for op_type in {*tflite_lowerings(), *coreml_lowerings()} - said.keys():
+        if find(op_type, on_request=True):
+            said[op_type] = "decomposed where a target lacks it"
+    return said | dict.fromkeys(FOLDED, "computed") | dict.fromkeys(REMOVED, "removed")
 
 
 def _by_operator(rules: Iterable[tuple[str, int]]) -> dict[str, list[int]]:

@@ -14,9 +14,9 @@ def test_document_holds_the_table():
 
 
 @pytest.mark.parametrize("op_type", FOLDED)
-def test_computed_operators_need_no_lowering(op_type):
+def test_computed_operators_are_said_to_be(op_type):
     row = next(line for line in table().splitlines() if line.startswith(f"| `{op_type}`"))
-    assert row == f"| `{op_type}` | – | – | computed |"
+    assert row.endswith("| computed |")
 
 
 def test_sections_are_replaced_and_nothing_else(tmp_path: Path):

@@ -40,8 +40,11 @@ def case(op: str, *inputs: object, outputs: int = 1, opset: int = HUB_OPSET, **a
     return Case(op, inputs, outputs, opset, attributes)
 
 
-def model_of(cases: list[Case]) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
-    """One model that holds all cases side by side, and what to feed it. Case ``k``'s outputs are ``k_out0``, ..."""
+def model_of(cases: list[Case], reorder: bool = False) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """One model that holds all cases side by side, and what to feed it. Case ``k``'s outputs are ``k_out0``, ...
+
+    ``reorder`` has the inputs arrive with their axes reversed, behind a Transpose.
+    """
     nodes, graph_inputs, initializers, known, feeds, outputs = [], [], [], [], {}, []
     for number, one in enumerate(cases):
         names = []
@@ -55,10 +58,14 @@ def model_of(cases: list[Case]) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]
                 initializers.append(numpy_helper.from_array(value.array, name))
                 continue
             feeds[name] = np.asarray(value, np.float32)
-            graph_inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape))
+            if reorder and value.ndim > 1:
+                feeds[name] = np.ascontiguousarray(feeds[name].transpose())
+                nodes.append(helper.make_node("Transpose", [name], [f"{name}_turned"], name=f"{name}_turned"))
+                names[-1] = f"{name}_turned"
+            graph_inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, feeds[name].shape))
             if value.dtype != np.float32:
                 to = helper.np_dtype_to_tensor_dtype(value.dtype)
-                nodes.append(helper.make_node("Cast", [name], [f"{name}_cast"], to=to, name=f"{name}_cast"))
+                nodes.append(helper.make_node("Cast", [names[-1]], [f"{name}_cast"], to=to, name=f"{name}_cast"))
                 names[-1] = f"{name}_cast"
         if not any(isinstance(value, np.ndarray) for value in one.inputs):  # constants alone make no program
             feeds[f"c{number}_one"] = np.ones(1, np.float32)

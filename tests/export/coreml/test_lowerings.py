@@ -46,5 +46,16 @@ def test_matches_onnx_runtime(op: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(results[name], value, rtol=0, atol=tolerance, err_msg=f"{name} in fp16")
 
 
+@pytest.mark.parametrize("op", OPS)
+def test_matches_behind_a_transpose(op: str, tmp_path: Path) -> None:
+    """The same where the inputs arrive with their axes in another order."""
+    model, feeds = model_of(CASES[op], reorder=True)
+    compile_coreml(hub_of(model), tmp_path / "turned.mlpackage", precision="fp32", io="tensor")
+    results = CoreMLModel(tmp_path / "turned.mlpackage").predict(feeds)
+    for name, value in run(model, feeds).items():
+        assert results[name].shape == value.shape, name
+        np.testing.assert_allclose(results[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
+
+
 def test_no_case_without_a_lowering() -> None:
     assert set(CASES) == set(OPS)

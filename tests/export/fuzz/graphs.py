@@ -8,6 +8,7 @@ from functools import cache
 from hypothesis import reject
 from hypothesis import strategies as st
 
+from export.operators import coreml_lowerings, rewritten_on_hub, tflite_lowerings
 from tests.export.fuzz.builder import Builder, Graph, Unsuitable
 from tests.export.fuzz.makers import MAKERS
 
@@ -21,10 +22,8 @@ OFTEN = ("Conv", "Transpose", "Reshape", "Concat", "Add", "Mul", "Slice", "Pad",
 @cache
 def registered(target: str) -> frozenset[str]:
     """The operators that ``target``, or the hub before it, takes."""
-    from export import operators
-
-    found = {"tflite": operators._tflite, "coreml": operators._coreml}[target]()
-    return frozenset(found) | frozenset(operators._rewritten())
+    lowered = {"tflite": tflite_lowerings, "coreml": coreml_lowerings}[target]()
+    return frozenset(lowered) | frozenset(rewritten_on_hub())
 
 
 def op_types(target: str) -> list[str]:

@@ -9,6 +9,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+from export.hub.model import HUB_OPSET
 from export.tflite.registry import lowering
 from tests.export.backend.workers import Died
 from tests.export.fuzz.__main__ import Task, main
@@ -21,7 +22,12 @@ from tests.export.fuzz.makers import MAKERS
 TARGETS = ("tflite", "coreml")
 GRAPHS = 100
 REFUSED_AT_MOST = 0.4  # a generator that is refused more often tests the refusals, not the compilers
-ELSEWHERE = {"QuantizeLinear", "DequantizeLinear"}  # graphs that quantize have tests of their own
+ELSEWHERE = {
+    "QuantizeLinear",  # graphs that quantize have tests of their own
+    "DequantizeLinear",
+    "BitShift",  # of unsigned integers, which no graph here holds
+    "Compress",  # its shape depends on a condition, which ONNX's shape inference does not look at
+}
 FOLDED = {"Constant", "ConstantOfShape", "Range", "Shape", "Size", "If"}  # make no artifact by themselves
 
 
@@ -37,7 +43,8 @@ def test_random_graphs_agree_with_onnx_runtime(target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_registered_operator_is_drawn(target):
-    assert registered(target) - MAKERS.keys() <= ELSEWHERE | FOLDED
+    defined = {op_type for op_type in registered(target) if onnx.defs.has(op_type, HUB_OPSET)}
+    assert defined - MAKERS.keys() - ELSEWHERE - FOLDED == set()
     assert set(op_types(target)) == registered(target) & MAKERS.keys()
 
 

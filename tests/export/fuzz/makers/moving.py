@@ -236,3 +236,35 @@ def center_crop_pad(b: Builder, op_type: str) -> None:
     x = b.value(rank=(4, 3, 2))
     axes = sorted(b.subset(range(x.rank), 1))
     b.emit(op_type, [x, b.integers([b.integer(1, 9) for _ in axes])], axes=axes)
+
+
+@makes("ScatterElements")
+def scatter_elements(b: Builder, op_type: str) -> None:
+    x = b.value(rank=(4, 3, 2, 1))
+    axis = b.axis(x.rank)
+    shape = [b.integer(1, side) for side in x.shape]
+    lines = b.random.permuted(np.broadcast_to(np.arange(x.shape[axis]), _last(shape, axis, x.shape[axis])), axis=-1)
+    indices = np.moveaxis(lines[..., : shape[axis]], -1, axis).astype(np.int64)  # no place twice
+    b.emit(op_type, [x, b.constant(indices), b.tensor(shape)], axis=axis)
+
+
+def _last(shape: list[int], axis: int, side: int) -> list[int]:
+    others = [n for i, n in enumerate(shape) if i != axis % len(shape)]
+    return [*others, side]
+
+
+@makes("ReverseSequence")
+def reverse_sequence(b: Builder, op_type: str) -> None:
+    x = b.value(rank=(4, 3, 2))
+    time, batch = b.choose(((0, 1), (1, 0)))
+    lengths = b.random.integers(1, x.shape[time] + 1, x.shape[batch]).astype(np.int64)
+    b.emit(op_type, [x, b.constant(lengths)], time_axis=time, batch_axis=batch)
+
+
+@makes("Col2Im")
+def col2im(b: Builder, op_type: str) -> None:
+    image, block = [b.integer(2, 6) for _ in range(2)], [b.integer(1, 2) for _ in range(2)]
+    strides = [b.integer(1, 2) for _ in range(2)]
+    blocks = math.prod((n - k) // s + 1 for n, k, s in zip(image, block, strides, strict=True))
+    x = b.fed(b.numbers((b.integer(1, 2), math.prod(block) * b.integer(1, 3), blocks)))
+    b.emit(op_type, [x, b.integers(image), b.integers(block)], strides=strides)

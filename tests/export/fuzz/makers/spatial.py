@@ -169,3 +169,10 @@ def grid_sample(b: Builder, op_type: str) -> None:
         padding_mode=b.choose(("zeros", "border", "reflection")),
         align_corners=b.choose((0, 1)),
     )
+
+
+@makes("AffineGrid")
+def affine_grid(b: Builder, op_type: str) -> None:
+    batch = b.integer(1, 2)
+    theta, size = b.tensor((batch, 2, 3), fed=70), [batch, 2, b.integer(2, 6), b.integer(2, 6)]
+    b.emit(op_type, [theta, b.integers(size)], align_corners=b.choose((0, 1)))
