@@ -185,7 +185,8 @@ def _writers(tensor: Tensor, readers: int = 0) -> list[Operation] | None:
         return [operation] if operation.options.get("fusedActivationFunction", "NONE") == "NONE" else None
     if operation.code not in MOVING:
         return None
-    found = [_writers(source, 1) for source in operation.inputs if source.data is None]
-    if any(writers is None for writers in found) or any(source.bindings for source in operation.inputs):
+    sources = operation.inputs if operation.code == "CONCATENATION" else operation.inputs[:1]
+    found = [_writers(source, 1) for source in sources]
+    if any(writers is None for writers in found) or any(source.bindings for source in sources):
         return None
     return [operation for writers in found for operation in writers]

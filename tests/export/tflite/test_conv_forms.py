@@ -82,6 +82,22 @@ def test_large_kernel_to_few_channels(kernel, channels, padded):
     assert written[-2:] == ["CONV_2D", "DEPTH_TO_SPACE"]
 
 
+def test_small_kernel_to_few_channels_of_a_large_plane():
+    constants = {"w": normal(3, 6, 3, 3) / 10, "b": normal(3)}
+    nodes = [node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]), node("Relu", ["c"], ["y"])]
+    assert check(nodes, constants, channels=6, size=(64, 64)) == ["PAD", "CONV_2D", "DEPTH_TO_SPACE"]
+
+
+def test_activation_is_fused_into_every_phase():
+    constants = {"s": np.float32([1, 1, 2, 2]), "w": normal(8, 5, 3, 3), "b": normal(8)}
+    nodes = [
+        node("Resize", ["x", "", "s"], ["u"], coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+        node("Conv", ["u", "w", "b"], ["c"], pads=[1, 1, 1, 1]),
+        node("Relu", ["c"], ["y"]),
+    ]
+    assert "RELU" not in check(nodes, constants)
+
+
 @pytest.mark.parametrize(
     ("size", "kernel", "attributes"),
     [
