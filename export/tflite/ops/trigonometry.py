@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import onnx_ir as ir
 
 from export.tflite.builder import Tensor
@@ -11,21 +12,24 @@ from export.tflite.ops.activation import result, source
 from export.tflite.ops.formula import Formula
 from export.tflite.registry import lowering
 
-LOG_2 = float(np.log(2.0))
-# Above this, sqrt(x^2 +- 1) is x to the last bit of float32 (the relative difference is 1 / 2x^2).
+LOG_2 = math.log(2.0)
+# Above this, sqrt(x^2 + 1) is x to the last bit of float32 (the relative difference is 1 / 2x^2).
 LARGE = 1e4
+# Below this a logarithm of a number near 1 has lost too many digits, and these series of x^2 have converged.
+NEAR = 0.25
+ASINH_SERIES = (105 / 3456, -15 / 336, 3 / 40, -1 / 6)
+ATANH_SERIES = (1 / 9, 1 / 7, 1 / 5, 1 / 3)
 # sinh(x) = x + x^3/3! + ... + x^9/9!; up to 1 the next term is 2.5e-8.
 SINH_SERIES = (1 / 362880, 1 / 5040, 1 / 120, 1 / 6)
 
 
-def _log1p(f: Formula, x: Tensor) -> Tensor:
-    """``log(1 + x)`` near zero too: with ``u = 1 + x`` rounded, ``log(u) - ((u - 1) - x) / u`` puts the loss back.
-
-    (Goldberg, "What Every Computer Scientist Should Know About Floating-Point Arithmetic", theorem 4.)
-    """
-    u = f.add(x, 1.0)
-    lost = f.sub(f.sub(u, 1.0), x)
-    return f.sub(f.unary("LOG", u), f.div(lost, f.maximum(u, float(np.finfo(np.float32).tiny))))
+def _odd_series(f: Formula, x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """``x + c3 x^3 + c5 x^5 + ...``, the coefficient of the highest power first."""
+    square = f.unary("SQUARE", x)
+    y = f.mul(square, coefficients[0])
+    for coefficient in coefficients[1:]:
+        y = f.mul(f.add(y, coefficient), square)
+    return f.add(x, f.mul(x, y))
 
 
 def _arctangent(f: Formula, y: Tensor, x: Tensor) -> Tensor:
@@ -89,11 +93,7 @@ def sinh(context: Lowering, node: ir.Node) -> None:
     """``(exp(x) - exp(-x)) / 2``; below 1, where that cancels, the first terms of its series."""
     f, x = Formula(context), source(context, node)
     large, small = _half_exponentials(f, x)
-    square = f.unary("SQUARE", x)
-    series = f.mul(square, SINH_SERIES[0])
-    for coefficient in SINH_SERIES[1:]:
-        series = f.mul(f.add(series, coefficient), square)
-    near = f.add(x, f.mul(x, series))
+    near = _odd_series(f, x, SINH_SERIES)
     result(context, node, f.select(f.less(f.abs(x), 1.0), near, _with_sign(f, x, f.sub(large, small))))
 
 
@@ -104,34 +104,36 @@ def cosh(context: Lowering, node: ir.Node) -> None:
     result(context, node, f.add(*_half_exponentials(f, x)))
 
 
-def _beyond_large(f: Formula, x: Tensor, near: Tensor) -> Tensor:
-    """``near`` up to :data:`LARGE`, ``log(2x)`` above."""
-    return f.select(f.less(LARGE, x), f.add(f.unary("LOG", x), LOG_2), near)
+def _asinh(f: Formula, x: Tensor) -> Tensor:
+    """``log(x + sqrt(x^2 + 1))`` of ``x >= 0``; its series near zero, ``log(2x)`` where the square is all."""
+    t = f.minimum(x, LARGE)
+    middle = f.unary("LOG", f.add(t, f.unary("SQRT", f.add(f.unary("SQUARE", t), 1.0))))
+    far = f.add(f.unary("LOG", x), LOG_2)
+    y = f.select(f.less(x, NEAR), _odd_series(f, f.minimum(x, NEAR), ASINH_SERIES), middle)
+    return f.select(f.less(LARGE, x), far, y)
 
 
 @lowering("Asinh", 9)
 def asinh(context: Lowering, node: ir.Node) -> None:
-    """``log(x + sqrt(x^2 + 1))`` as ``log1p(x + x^2 / (1 + sqrt(x^2 + 1)))`` of ``|x|``, with the sign of ``x``."""
+    """The inverse of sinh, of ``|x|`` with the sign of ``x``."""
     f, x = Formula(context), source(context, node)
-    size = f.abs(x)
-    t = f.minimum(size, LARGE)
-    square = f.unary("SQUARE", t)
-    root = f.unary("SQRT", f.add(square, 1.0))
-    near = _log1p(f, f.add(t, f.div(square, f.add(root, 1.0))))
-    result(context, node, _with_sign(f, x, _beyond_large(f, size, near)))
+    result(context, node, _with_sign(f, x, _asinh(f, f.abs(x))))
 
 
 @lowering("Acosh", 9)
 def acosh(context: Lowering, node: ir.Node) -> None:
-    """``log(x + sqrt(x^2 - 1))`` as ``log1p(t + sqrt(t) sqrt(t + 2))``, ``t = x - 1``; not a number below 1."""
+    """``2 asinh(sqrt((x - 1) / 2))``, not a number below 1."""
     f, x = Formula(context), source(context, node)
-    t = f.sub(f.minimum(x, LARGE), 1.0)
-    root = f.mul(f.unary("SQRT", t), f.unary("SQRT", f.add(t, 2.0)))
-    result(context, node, _beyond_large(f, x, _log1p(f, f.add(t, root))))
+    root = f.unary("SQRT", f.mul(f.sub(x, 1.0), 0.5))
+    y = f.mul(_asinh(f, root), 2.0)
+    result(context, node, y)
 
 
 @lowering("Atanh", 9)
 def atanh(context: Lowering, node: ir.Node) -> None:
-    """``(log1p(x) - log1p(-x)) / 2``."""
+    """``log((1 + x) / (1 - x)) / 2`` of ``|x|`` with the sign of ``x``; near zero its series."""
     f, x = Formula(context), source(context, node)
-    result(context, node, f.mul(f.sub(_log1p(f, x), _log1p(f, f.neg(x))), 0.5))
+    size = f.abs(x)
+    far = f.mul(f.unary("LOG", f.div(f.add(size, 1.0), f.sub(1.0, size))), 0.5)
+    near = _odd_series(f, f.minimum(size, NEAR), ATANH_SERIES)
+    result(context, node, _with_sign(f, x, f.select(f.less(size, NEAR), near, far)))

@@ -31,10 +31,6 @@ for starts, ends, axes, steps in [
     steps = (ints(*steps),) if steps else ()  # noqa: PLW2901
     case("Slice", PICTURE, ints(*starts), ints(*ends), *((axes, *steps) if axes is not None else ()), still=True)
 case("Slice", ROW, ints(1), ints(7), ints(1))
-for indices in (ints(2, 0, -1), np.int64(3), np.asarray([[0, 1], [2, 3]], np.int64)):
-    case("Gather", PICTURE, indices, still=indices.ndim == 1, axis=1)
-    case("Gather", ROW, indices, axis=1)
-case("Gather", PICTURE, np.asarray([3, 1], np.int32), constants=(), still=True, axis=2)
 case("Tile", PICTURE, ints(1, 2, 3, 1), still=True)
 case("Tile", ROW, ints(2, 2))
 case("Expand", normal(1, 6, 1, 1), ints(1, 6, 4, 5), still=True)

@@ -20,6 +20,7 @@ class Case:
     attributes: dict[str, Any]
     outputs: int = 1
     tolerance: float = RTOL
+    relative: float | None = None
     may_transpose: bool = field(default=True)
 
     @property
@@ -34,14 +35,17 @@ CASES: dict[str, list[Case]] = {}
 
 
 def case(op_type: str, *inputs: Any, constants: tuple[int, ...] | None = None, outputs: int = 1,
-         tolerance: float = RTOL, still: bool = False, **attributes: Any) -> None:  # fmt: skip
+         tolerance: float = RTOL, relative: float | None = None, still: bool = False,
+         **attributes: Any) -> None:  # fmt: skip
     """Adds a case; by default the first input comes at run time and the others are constants.
 
-    ``still`` demands that an NHWC input is lowered without a TRANSPOSE.
+    ``tolerance`` is of the largest number in the output, ``relative`` of each; ``still`` demands that an NHWC input is
+    lowered without a TRANSPOSE.
     """
     arrays = tuple(None if a is None else np.asarray(a) for a in inputs)
     constants = tuple(range(1, len(arrays))) if constants is None else constants
-    CASES.setdefault(op_type, []).append(Case(op_type, arrays, constants, attributes, outputs, tolerance, not still))
+    made = Case(op_type, arrays, constants, attributes, outputs, tolerance, relative, not still)
+    CASES.setdefault(op_type, []).append(made)
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
