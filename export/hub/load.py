@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.hub.byte_pictures import widen_byte_pictures
-from export.hub.ceil_mode import settle_ceil_mode
-from export.hub.folding import clean_up, fold_constants
+from export.hub.decompose import decompose
+from export.hub.folding import clean_up
 from export.hub.input_range import find_input_range
 from export.hub.layout import channels_first, outputs_channels_first
 from export.hub.model import Hub
-from export.hub.opset import refuse_subgraphs, standardize
+from export.hub.opset import standardize
 from export.hub.outputs import restore_outputs
 from export.hub.passes import simplify
 from export.hub.ports import is_picture, read_ports, write_metadata, write_ranges
 from export.hub.precision import to_float32
 from export.hub.rebatch import batch_of, rebatch_model
 from export.hub.resize import resize_model
+from export.hub.resolve import resolve
 from export.hub.shapes import (
     check_inputs,
     check_size,
@@ -82,12 +83,8 @@ def load_hub(
         names = select_styles(model, names, styles)
         write_metadata(model, {**metadata, "styles": list(names)})
     forget_shapes(model)
-    settle_ceil_mode(model)
-    fold_constants(model)
-    refuse_subgraphs(model)
-    settle_ceil_mode(model)
-    infer_shapes(model)
-    require_static(model)
+    resolve(model)
+    decompose(model)
     seen = None if tensors else find_input_range([value for value in model.graph.inputs if is_picture(value)])
     seen = seen or widened
     simplify(model)

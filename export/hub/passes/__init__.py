@@ -11,18 +11,23 @@ from export.hub.passes.absorb_norm_affine import absorb_norm_affine
 from export.hub.passes.eliminate import eliminate
 from export.hub.passes.explicit_pads import explicit_pads
 from export.hub.passes.fold_affine import fold_affine
+from export.hub.passes.fuse_clip import fuse_clip
 from export.hub.passes.fuse_crop import fuse_crop
+from export.hub.passes.fuse_gelu import fuse_gelu
 from export.hub.passes.fuse_group_norm import fuse_group_norm
 from export.hub.passes.fuse_hard_swish import fuse_hard_swish
 from export.hub.passes.fuse_instance_norm import fuse_instance_norm
 from export.hub.passes.fuse_layer_norm import fuse_layer_norm
+from export.hub.passes.fuse_leaky_relu import fuse_leaky_relu
 from export.hub.passes.fuse_matmul import fuse_matmul
+from export.hub.passes.fuse_mish import fuse_mish
 from export.hub.passes.fuse_pad import fuse_pad
 from export.hub.passes.fuse_pixel_shuffle import fuse_pixel_shuffle
 from export.hub.passes.merge_moves import merge_moves
 from export.hub.passes.order_operands import order_operands
 from export.hub.passes.push_transposes import push_transposes
 from export.hub.passes.unwrap_norm import unwrap_norm
+from export.hub.passes.unwrap_view import unwrap_view
 
 # In this order, until none fires. Each returns how often it did; what it leaves unused is removed between them.
 PASSES: tuple[Callable[[ir.Model], int], ...] = (
@@ -35,11 +40,16 @@ PASSES: tuple[Callable[[ir.Model], int], ...] = (
     fuse_instance_norm,
     fuse_layer_norm,
     unwrap_norm,
+    unwrap_view,
     fuse_group_norm,
     absorb_norm_affine,
     fuse_crop,
     fold_affine,
     fuse_hard_swish,
+    fuse_gelu,
+    fuse_mish,
+    fuse_leaky_relu,
+    fuse_clip,
     fuse_pixel_shuffle,
     fuse_pad,
     fuse_matmul,
