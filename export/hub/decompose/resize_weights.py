@@ -84,6 +84,8 @@ def resize_places(node: ir.Node) -> dict[int, np.ndarray]:
         found = _places(node, size, out, scale, roi[axis])
         if out != size or not np.array_equal(found, np.arange(size)):
             places[axis] = found
+    if places and tuple(sizes) == shape:
+        raise _unsupported(node, "ONNX Runtime copies an input whose size stays, against the specification")
     return places
 
 

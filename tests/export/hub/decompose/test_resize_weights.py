@@ -168,3 +168,10 @@ def test_corners_of_a_fractional_size_are_refused():
         resize_matrices(resize_model((7, 5, 1.6, 1.0), False, **attributes).graph[0])
     (node,) = resize_model((7, 5, 2.0, 1.0), False, **attributes).graph
     assert resize_matrices(node)[2].shape == (14, 7)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_a_scale_that_leaves_the_size_is_refused(mode):
+    with pytest.raises(UnsupportedError, match="copies"):
+        resize_matrices(resize_model((7, 5, 1.0, 1.1), False, mode=mode).graph[0])
+    check(resize_model((7, 5, 2.0, 1.1), False, mode=mode))
