@@ -53,12 +53,14 @@ def read_window(call: Call, kernel: Sequence[int]) -> Window:
     before, after = _pads(call, kernel, strides, dilations)
     if min(*before, *after) < 0:
         raise call.unsupported("negative pads")
+    if max(dilations) > 1 and call.op_type.endswith("Pool") and call.attr("auto_pad", "NOTSET").startswith("SAME"):
+        raise call.unsupported("auto_pad of a dilated window, which ONNX Runtime reads differently than ONNX")
     overrun = []
     for axis, (size, out) in enumerate(zip(call.shape(0)[2:], call.out_shape()[2:], strict=True)):
         reach = (kernel[axis] - 1) * dilations[axis] + 1
         padded = size + before[axis] + after[axis]
         overrun.append(max(0, (out - 1) * strides[axis] + reach - padded))
-        if (out - 1) * strides[axis] >= size + before[axis]:
+        if overrun[axis] and (out - 1) * strides[axis] >= size + before[axis]:
             raise call.unsupported(
                 "ceil_mode with a last window that begins behind the picture, which ONNX counts since opset 22 only "
                 "in the shape, and ONNX Runtime not at all"

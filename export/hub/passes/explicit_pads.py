@@ -1,7 +1,9 @@
 """auto_pad = SAME means pads of (out − 1)·stride + (kernel − 1)·dilation + 1 − in, halved: so they are written out.
 
 The odd one goes to the end for SAME_UPPER and to the beginning for SAME_LOWER; VALID means none. Convolutions,
-transposed convolutions (where (in − 1)·stride + (kernel − 1)·dilation + 1 − out rows are cut) and poolings.
+transposed convolutions and poolings. Of a transposed convolution (in − 1)·stride + (kernel − 1)·dilation + 1 +
+output_padding − out rows are cut; there SAME_UPPER puts the odd one at the end too, and all else at the beginning.
+VALID cuts nothing unless an output_shape is given, which cuts as NOTSET does.
 """
 
 from __future__ import annotations
@@ -28,13 +30,20 @@ def _make_explicit(node: ir.Node) -> bool:
     strides = attribute(node, "strides", (1,) * spatial)
     dilations = attribute(node, "dilations", (1,) * spatial)
     narrow, wide = (y[2:], x[2:]) if node.op_type != "ConvTranspose" else (x[2:], y[2:])
+    output_padding = attribute(node, "output_padding", (0,) * spatial)
+    shaped = attribute(node, "output_shape") is not None
+    if any(output_padding) and mode != "VALID" and not shaped:
+        return False  # ONNX Runtime's output is smaller by output_padding than ONNX's shape inference says
+    if mode != "VALID" and max(dilations) > 1 and node.op_type.endswith("Pool"):
+        return False  # ONNX Runtime pads by the kernel, the specification by the dilated kernel
     begins, ends, extra = [], [], []
     for axis in range(spatial):
         reach = (narrow[axis] - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1
-        total = 0 if mode == "VALID" else max(reach - wide[axis], 0)
+        total = 0 if mode == "VALID" and not shaped else max(reach + output_padding[axis] - wide[axis], 0)
         small, large = total // 2, total - total // 2
-        begins.append(small if mode != "SAME_LOWER" else large)
-        ends.append(large if mode != "SAME_LOWER" else small)
+        upper = mode == "SAME_UPPER" or (mode == "VALID" and not shaped)
+        begins.append(small if upper else large)
+        ends.append(large if upper else small)
         extra.append(max(wide[axis] - reach + total, 0))
     if node.op_type == "ConvTranspose":
         node.attributes.pop("output_shape", None)

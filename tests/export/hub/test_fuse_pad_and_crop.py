@@ -98,6 +98,8 @@ def test_slice_stays(starts, ends, axes, steps):
         "Conv<auto_pad={mode}, strides=[1,3]>(x, w)",
         "ConvTranspose<auto_pad={mode}, strides=[2,2]>(x, u)",
         "ConvTranspose<auto_pad={mode}, strides=[3,4]>(x, u)",
+        "ConvTranspose<auto_pad={mode}, strides=[2,2], output_shape=[17,16]>(x, u)",
+        "ConvTranspose<auto_pad={mode}, strides=[2,2], output_shape=[17,16], output_padding=[1,0]>(x, u)",
         "MaxPool<auto_pad={mode}, kernel_shape=[2,3], strides=[2,2]>(x)",
         "AveragePool<auto_pad={mode}, kernel_shape=[3,2], strides=[2,1]>(x)",
     ],
@@ -107,3 +109,16 @@ def test_auto_pad_becomes_explicit(expression, mode):
     assert apply(explicit_pads, model) == 1
     (node,) = model.graph
     assert "auto_pad" not in node.attributes
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'ConvTranspose<auto_pad="SAME_UPPER", strides=[2,2], output_padding=[1,1]>(x, u)',
+        'MaxPool<auto_pad="SAME_UPPER", kernel_shape=[2,2], dilations=[2,2]>(x)',
+    ],
+)
+def test_auto_pad_that_onnx_runtime_reads_differently_stays(expression):
+    model = prepared(IMAGE, f"y = {expression}", WEIGHTS)
+    assert explicit_pads(model) == 0
+    assert model.graph[0].attributes["auto_pad"].as_string() == "SAME_UPPER"
