@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import math
+
 import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
 from onnx_ir.passes import common
 from onnxscript import optimizer
 
+from export.hub.passes.rewrite import constant, dims
 from export.hub.shapes import INFERENCE_OPSET
 from validate.errors import BrushportError, short
 
@@ -24,13 +29,37 @@ def fold_constants(model: ir.Model) -> None:
     common.LiftSubgraphInitializersToMainGraphPass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     model.opset_imports[""], opset = INFERENCE_OPSET, model.opset_imports[""]
+    log = logging.getLogger(optimizer.__name__)
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what cannot be computed is refuse_failed's to say, in a sentence
     try:
         optimizer.fold_constants(model, onnx_shape_inference=True, output_size_limit=NO_LIMIT, should_fold=_should_fold)
     except (RuntimeError, ValueError, TypeError, ir.passes.PassError) as error:
         raise BrushportError(f"A constant of the model cannot be computed: {short(error)}.") from error
     finally:
         model.opset_imports[""] = opset
+        log.setLevel(level)
     clean_up(model)
+
+
+def refuse_failed(model: ir.Model) -> None:
+    """Raise :class:`BrushportError` naming the first node of constants alone that do not fit together."""
+    for node in model.graph:
+        known = [constant(value) for value in node.inputs if value is not None]
+        if node.op_type in KEPT_OPS or not known or any(array is None for array in known):
+            continue
+        if any(math.prod(dims(value) or ()) > MAX_SMALL_ELEMENTS for value in (*node.inputs, *node.outputs) if value):
+            continue
+        try:
+            proto = ir.serde.serialize_node(node)
+            evaluator = ReferenceEvaluator(proto, opsets={"": INFERENCE_OPSET})
+            evaluator.run(None, {v.name: a for v, a in zip(filter(None, node.inputs), known, strict=True)})
+        except NotImplementedError:
+            continue
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise BrushportError(
+                f"Node '{node.name}' ({node.op_type}) computes a constant that cannot be computed: {short(error)}."
+            ) from error
 
 
 def clean_up(model: ir.Model) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import onnx
 import onnx_ir as ir
 
@@ -142,13 +144,23 @@ def infer_shapes(model: ir.Model) -> None:
             value.shape = ir.serde.deserialize_type_proto_for_shape(info.type)
 
 
+def is_static(model: ir.Model, values: Iterable[ir.Value] | None = None) -> bool:
+    """Whether ``values``, by default all that nodes compute, have a dtype and a fixed shape."""
+    if values is None:
+        values = (value for node in model.graph for value in node.outputs if value.name)
+    return all(
+        value.dtype is not None and value.shape is not None and all(isinstance(d, int) and d > 0 for d in value.shape)
+        for value in values
+    )
+
+
 def require_static(model: ir.Model) -> None:
     """Raise :class:`BrushportError` naming the first node with an output of open shape or unknown dtype."""
     for node in model.graph:
         for value in node.outputs:
             if not value.name:
                 continue
-            if value.dtype is None or value.shape is None or not all(isinstance(d, int) and d > 0 for d in value.shape):
+            if not is_static(model, [value]):
                 shape = "unknown" if value.shape is None else shape_text(value.shape)
                 raise BrushportError(
                     f"Node '{node.name}' ({node.op_type}) has an output whose shape is not fixed ({shape}); export "

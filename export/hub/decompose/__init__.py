@@ -22,7 +22,7 @@ from export.hub.decompose import (  # noqa: F401 - they register their rules
 from export.hub.decompose.registry import find, registered
 from export.hub.shapes import infer_shapes
 
-__all__ = ["decompose", "registered"]
+__all__ = ["decompose", "decompose_node", "registered"]
 
 MAX_ROUNDS = 8  # a rule may use an operator that another rule rewrites
 
@@ -35,7 +35,7 @@ def decompose(model: ir.Model, requested: Collection[str] = ()) -> int:
     """
     count = 0
     for _ in range(MAX_ROUNDS):
-        fired = sum(_rewrite(node, requested) for node in list(model.graph))
+        fired = sum(decompose_node(node, requested) for node in list(model.graph))
         if not fired:
             break
         count += fired
@@ -43,7 +43,8 @@ def decompose(model: ir.Model, requested: Collection[str] = ()) -> int:
     return count
 
 
-def _rewrite(node: ir.Node, requested: Collection[str]) -> bool:
+def decompose_node(node: ir.Node, requested: Collection[str] = ()) -> bool:
+    """Rewrite one node if there is a rule for it; returns whether it was. Shapes of new values are not known yet."""
     rules = [find(node.op_type)]
     if node.op_type in requested:
         rules.append(find(node.op_type, on_request=True))

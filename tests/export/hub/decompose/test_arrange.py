@@ -49,7 +49,7 @@ def test_compress(axis):
 )
 def test_col2im(image, block, attributes):
     given = dict(part.strip().split("=") for part in attributes.replace("],", "];").split(";") if part)
-    read = lambda name, default: eval(given.get(name, "None")) or default  # noqa: E731, S307
+    read = lambda name, default: eval(given.get(name, "None")) or default  # noqa: E731
     n = len(image)
     strides, dilations, pads = read("strides", [1] * n), read("dilations", [1] * n), read("pads", [0] * 2 * n)
     blocks = np.prod(

@@ -63,8 +63,8 @@ def test_products_are_matmuls():
 
 def test_refusal():
     from export.hub.decompose import decompose
-    from tests.export.hub.graphs import build
     from export.hub.shapes import infer_shapes
+    from tests.export.hub.graphs import build
 
     model = build("g (float[2,3] x) => (float[2,3] y)", "y = Relu(x)")
     infer_shapes(model)

@@ -12,7 +12,7 @@ def test_shrink(attributes):
 
 def test_shrink_of_whole_numbers():
     check("g (int32[20] x) => (int32[20] y)", "y = Shrink<lambd=2.0, bias=1.0>(x)", ["Shrink"])
-    with pytest.raises(UnsupportedError, match="Shrink.*fraction"):
+    with pytest.raises(UnsupportedError, match=r"Shrink.*fraction"):
         check("g (int32[20] x) => (int32[20] y)", "y = Shrink<lambd=1.5>(x)", ["Shrink"])
 
 
