@@ -145,6 +145,15 @@ class Call:
             raise self.unsupported(f"its {meaning} must be a constant")
         return array
 
+    def constant_output(self) -> Any:
+        """The constant that this node is, as a MIL variable."""
+        (output,) = self.node.outputs
+        if output.const_value is None:
+            raise self.unsupported("it has no value")
+        self._refuse_wide_numbers(output)
+        array = constant(output)
+        return mb.const(val=array.astype(np.int32) if output.dtype in SMALL_INTEGERS else array)
+
     def shape(self, index: int) -> tuple[int, ...]:
         """The static shape of input ``index``."""
         return _static_shape(self._input(index))

@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from export.coreml import passes, pictures
 from export.coreml.arrange import MAX_RANK
-from export.coreml.call import Call, Values
+from export.coreml.call import Call, Values, mil_dtype
 from export.coreml.mil import mb, quietly
 from export.coreml.registry import Lowering, lowering_of, supported_ops
 from export.hub.model import Hub
@@ -160,10 +160,24 @@ def build_program(hub: Hub, io: IO, target: Any) -> Any:
                 var = mb.cast(x=var, dtype="int32")
             if not port.shape:
                 var = mb.expand_dims(x=var, axes=[0])
+            if var.val is not None:
+                var = _computed(var, next(iter(function.inputs.values())))
             results.append(mb.identity(x=var, name=names[port.name]))
         function.set_outputs(results)
     program.add_function("main", function)
     return program
+
+
+def _computed(var: Any, x: Any) -> Any:
+    """The constant ``var`` as a result of the input ``x``: Core ML's outputs are computed.
+
+    What is added is whether one element of ``x`` both is and is not itself: 0, whatever it is, and nothing that a pass
+    would know.
+    """
+    one = mb.slice_by_index(x=x, begin=[0] * len(x.shape), end=[1] * len(x.shape))
+    never = mb.logical_and(x=mb.equal(x=one, y=one), y=mb.not_equal(x=one, y=one))
+    zero = mb.cast(x=mb.squeeze(x=never, axes=list(range(len(x.shape)))), dtype=mil_dtype(var))
+    return mb.add(x=var, y=zero)
 
 
 def feature_name(name: str) -> str:
@@ -244,10 +258,13 @@ def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
     if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:
         raise BrushportError(f"{hub.name!r} holds no quantized operators; quantize it before compiling it to int8.")
     port_names(hub)
-    for port in (*hub.inputs, *hub.outputs):
-        if len(port.shape) > MAX_RANK:
+    for value in (*hub.model.graph.inputs, *hub.model.graph.outputs):
+        if len(value.shape) > MAX_RANK:
+            node = value.producer()
+            source = "the input" if node is None else f"the output of node {node.name!r} ({node.op_type}),"
             raise UnsupportedError(
-                f"Core ML: {port.name!r} has {len(port.shape)} dimensions, and Core ML holds at most {MAX_RANK}."
+                f"Core ML: {source} {value.name!r} has {len(value.shape)} dimensions, and Core ML holds at most "
+                f"{MAX_RANK}; export the model with fewer."
             )
     if io == "image":
         for port in (*hub.inputs, *hub.outputs):

@@ -144,8 +144,14 @@ def clip(call: Call) -> Any:
         low, high = float(call.array(1)), float(call.array(2))
         if low <= high:
             return mb.relu6(x=x) if (low, high) == (0.0, 6.0) else mb.clip(x=x, alpha=low, beta=high)
-    if call.has(1):
+    if call.has(1) and not _is_bound(call, 1, np.iinfo(np.int32).min):
         x = mb.maximum(x=x, y=call.var(1))
-    if call.has(2):
+    if call.has(2) and not _is_bound(call, 2, np.iinfo(np.int32).max):
         x = mb.minimum(x=x, y=call.var(2))
-    return x if call.has(1) or call.has(2) else mb.identity(x=x)
+    return mb.identity(x=x)
+
+
+def _is_bound(call: Call, index: int, limit: int) -> bool:
+    """Whether a limit of integers is that of int32 or beyond, so that it limits nothing."""
+    value = call.array(index)
+    return not call.is_float() and value is not None and int(value) == limit

@@ -12,6 +12,12 @@ from export.coreml.mil import mb
 from export.coreml.registry import lowers
 
 
+@lowers("Constant", since=19)
+def constant(call: Call) -> Any:
+    """A constant that is an output of the model, such as a folded Shape; all others are initializers in a hub."""
+    return call.constant_output()
+
+
 @lowers("Reshape", since=14)
 @lowers("Flatten", since=13)
 @lowers("Squeeze", since=13)
