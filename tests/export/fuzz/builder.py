@@ -25,6 +25,9 @@ TAME = 100.0  # a value that may be larger is scaled down before it is used agai
 FLOAT, INT32, INT64, BOOL = DTYPES = ("float32", "int32", "int64", "bool")
 
 
+KEEPS_SHAPE = {"GroupNormalization", "MeanVarianceNormalization"}  # functions, whose shapes onnx does not infer
+
+
 class Unsuitable(Exception):  # noqa: N818 - no error: the node would not be valid, and another is drawn
     """The decisions drawn for a node lead to none that ONNX allows."""
 
@@ -191,7 +194,9 @@ class Builder:
         """The value, squeezed between -bound and bound."""
         if value.size <= bound:
             return value
-        return self.emit("Mul", [self.emit("Tanh", [value], size=1.0), self.constant(np.float32(bound))], size=bound)
+        return self.emit(
+            "Mul", [self.emit("Tanh", [value], magnitude=1.0), self.constant(np.float32(bound))], magnitude=bound
+        )
 
     def remember(self, value: Value, **known: float) -> Value:
         """Note what is known of a value's size."""
@@ -204,10 +209,10 @@ class Builder:
         op_type: str,
         inputs: Sequence[Value | None],
         outputs: int = 1,
-        size: float | None = None,
+        magnitude: float | None = None,
         **attributes: Any,
     ) -> Any:
-        """Add a node and return its output, or a tuple of them.
+        """Add a node and return its output, or a tuple of them; ``magnitude`` is a rough bound of what it gives.
 
         Raises :class:`Unsuitable` when ONNX's own rules refuse the node, or a value would be too large.
         """
@@ -215,7 +220,7 @@ class Builder:
         made = [f"v{len(self.nodes)}" if outputs == 1 else f"v{len(self.nodes)}_{i}" for i in range(outputs)]
         node = helper.make_node(op_type, names, made, name=f"n{len(self.nodes)}_{op_type}", **attributes)
         given = [value for value in inputs if value is not None]
-        size = max((value.size for value in given), default=1.0) if size is None else size
+        size = max((value.size for value in given), default=1.0) if magnitude is None else magnitude
         values = [
             Value(name, shape, dtype, size) for name, (shape, dtype) in zip(made, self._infer(node, given), strict=True)
         ]
@@ -241,12 +246,12 @@ class Builder:
             raise Unsuitable from error
         results = []
         for name in node.output:
-            if name in found:
+            if node.op_type in KEEPS_SHAPE:
+                dtype, dims = given[0].dtype, given[0].shape
+            elif name in found:
                 proto = found[name].tensor_type
                 dtype = helper.tensor_dtype_to_np_dtype(proto.elem_type).name
                 dims = [d.dim_value if d.HasField("dim_value") else 0 for d in proto.shape.dim]
-            elif node.op_type == "GroupNormalization":  # onnx infers no shape for it
-                dtype, dims = given[0].dtype, given[0].shape
             else:
                 raise Unsuitable
             results.append((tuple(dims), dtype))

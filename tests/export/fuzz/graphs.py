@@ -46,6 +46,7 @@ def graphs(draw, ops: Sequence[str]) -> Graph:
             except Unsuitable:
                 continue
             break
-    if not b.nodes:
+    graph = b.finish()
+    if not graph.feeds:  # all of it is constant, and no artifact
         reject()
-    return b.finish()
+    return graph

@@ -153,10 +153,10 @@ class Reference:
     def _moved(self, attempt: int) -> list[Tensors]:
         """The outputs after two opposite small changes of everything that is fed."""
         random, found = np.random.default_rng(attempt), []
-        changes = {name: random.standard_normal(v.shape).astype(np.float32) for name, v in self._moving.items()}
+        changes = {name: np.asarray(random.standard_normal(v.shape), np.float32) for name, v in self._moving.items()}
         for sign in (STEP, -STEP):
             moved = {
-                name: (v + np.float32(sign) * changes[name] * (np.abs(v) + np.float32(0.1))).astype(np.float32)
+                name: np.asarray(v + np.float32(sign) * changes[name] * (np.abs(v) + np.float32(0.1)), np.float32)
                 for name, v in self._moving.items()
             }
             found.append(dict(zip(self._outputs, self._session.run(self._outputs, moved | self._fixed), strict=True)))

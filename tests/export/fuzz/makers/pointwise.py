@@ -14,17 +14,17 @@ MOST_EXPONENT = 3.0  # exp of what is larger leaves no digits for the rest
 
 @makes("Relu", "Abs", "Neg", "Ceil", "Floor", "Round", "Sign", "Sigmoid", "Tanh", "Sin", "Cos", "Atan", "Asinh")
 def unary(b: Builder, op_type: str) -> None:
-    b.emit(op_type, [b.value()], size=1.0 if op_type in BOUNDED else None)
+    b.emit(op_type, [b.value()], magnitude=1.0 if op_type in BOUNDED else None)
 
 
 @makes("Erf", "Softplus", "Softsign", "HardSwish", "Mish", "Identity")
 def unary_without_attributes(b: Builder, op_type: str) -> None:
-    b.emit(op_type, [b.value()], size=1.0 if op_type in BOUNDED else None)
+    b.emit(op_type, [b.value()], magnitude=1.0 if op_type in BOUNDED else None)
 
 
 @makes("Exp", "Sinh", "Cosh", "Tan")
 def growing(b: Builder, op_type: str) -> None:
-    b.emit(op_type, [b.within(b.value(), 1.2 if op_type == "Tan" else MOST_EXPONENT)], size=20.0)
+    b.emit(op_type, [b.within(b.value(), 1.2 if op_type == "Tan" else MOST_EXPONENT)], magnitude=20.0)
 
 
 @makes("Log", "Sqrt", "Reciprocal")
@@ -39,7 +39,7 @@ def acosh(b: Builder, op_type: str) -> None:
 
 @makes("Asin", "Acos", "Atanh")
 def of_the_unit(b: Builder, op_type: str) -> None:
-    b.emit(op_type, [b.within(b.value(), 0.9)], size=3.0)
+    b.emit(op_type, [b.within(b.value(), 0.9)], magnitude=3.0)
 
 
 @makes("LeakyRelu", "Elu", "Celu", "ThresholdedRelu")
@@ -54,7 +54,7 @@ def selu(b: Builder, op_type: str) -> None:
 
 @makes("HardSigmoid")
 def hard_sigmoid(b: Builder, op_type: str) -> None:
-    b.emit(op_type, [b.value()], size=1.0, **({"alpha": 0.25, "beta": 0.375} if b.chance(50) else {}))
+    b.emit(op_type, [b.value()], magnitude=1.0, **({"alpha": 0.25, "beta": 0.375} if b.chance(50) else {}))
 
 
 @makes("Gelu")
@@ -77,14 +77,14 @@ def clip(b: Builder, op_type: str) -> None:
 @makes("PRelu")
 def prelu(b: Builder, op_type: str) -> None:
     x = b.value()
-    b.emit(op_type, [x, b.tensor(narrower(b, x), fed=15)], size=x.size * 3)
+    b.emit(op_type, [x, b.tensor(narrower(b, x), fed=15)], magnitude=x.size * 3)
 
 
 @makes("Add", "Sub", "Mul")
 def arithmetic(b: Builder, op_type: str) -> None:
     dtype = FLOAT if not b.chance(15) else b.choose((INT32, INT64))
     x, y = operands(b, dtype)
-    b.emit(op_type, [x, y], size=x.size * y.size if op_type == "Mul" else x.size + y.size)
+    b.emit(op_type, [x, y], magnitude=x.size * y.size if op_type == "Mul" else x.size + y.size)
 
 
 @makes("Max", "Min", "Mean", "Sum")
@@ -94,7 +94,7 @@ def variadic(b: Builder, op_type: str) -> None:
         given.append(other(b, given[0]))
     if b.chance(10):
         given = given[:1]
-    b.emit(op_type, given, size=sum(value.size for value in given))
+    b.emit(op_type, given, magnitude=sum(value.size for value in given))
 
 
 @makes("Div")
@@ -105,7 +105,7 @@ def divide(b: Builder, op_type: str) -> None:
         b.emit(op_type, [x, b.constant(nonzero(b, narrower(b, x), dtype))])
         return
     x, y = operands(b, FLOAT)
-    b.emit(op_type, [x, b.positive(y, 0.5)], size=2 * x.size)
+    b.emit(op_type, [x, b.positive(y, 0.5)], magnitude=2 * x.size)
 
 
 @makes("Mod")
@@ -121,10 +121,10 @@ def modulo(b: Builder, op_type: str) -> None:
 def power(b: Builder, op_type: str) -> None:
     x = b.value(where=lambda value: value.size < 30)
     if b.chance(50):
-        b.emit(op_type, [x, b.constant(np.float32(b.choose((2, 3, 1))), exact=True)], size=x.size**3)
+        b.emit(op_type, [x, b.constant(np.float32(b.choose((2, 3, 1))), exact=True)], magnitude=x.size**3)
     else:
         exponent = b.constant(b.numbers(narrower(b, x)).clip(-1.5, 1.5))
-        b.emit(op_type, [b.positive(x, 0.5), exponent], size=x.size**2)
+        b.emit(op_type, [b.positive(x, 0.5), exponent], magnitude=x.size**2)
 
 
 @makes("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")

@@ -12,7 +12,7 @@ from tests.export.fuzz.makers.registry import makes
 def reduce(b: Builder, op_type: str) -> None:
     integers = op_type in {"ReduceSum", "ReduceMax", "ReduceMin"} and b.chance(15)
     x = b.value(b.choose((INT32, INT64)) if integers else FLOAT, rank=(4, 3, 2, 5, 1))
-    _reduce(b, op_type, x, size=x.size**2 if op_type == "ReduceSumSquare" else x.size * 4)
+    _reduce(b, op_type, x, magnitude=x.size**2 if op_type == "ReduceSumSquare" else x.size * 4)
 
 
 @makes("ReduceLogSum")
@@ -28,16 +28,16 @@ def reduce_log_sum_exp(b: Builder, op_type: str) -> None:
 @makes("ReduceProd")
 def reduce_prod(b: Builder, op_type: str) -> None:
     x = b.within(b.value(rank=(4, 3, 2, 5, 1)), 1.5)
-    _reduce(b, op_type, x, size=100.0)
+    _reduce(b, op_type, x, magnitude=100.0)
 
 
-def _reduce(b: Builder, op_type: str, x, size: float | None = None) -> None:
+def _reduce(b: Builder, op_type: str, x, magnitude: float | None = None) -> None:
     axes = [axis - x.rank if b.chance(30) else axis for axis in b.subset(range(x.rank))]
     given = [x, b.integers(axes)] if axes or b.chance(30) else [x]
     attributes = {"keepdims": b.choose((1, 0))} if b.chance(70) else {}
     if not axes and b.chance(30):
         attributes["noop_with_empty_axes"] = 1
-    b.emit(op_type, given, size=size, **attributes)
+    b.emit(op_type, given, magnitude=magnitude, **attributes)
 
 
 @makes("ArgMax", "ArgMin")
@@ -61,7 +61,7 @@ def top_k(b: Builder, op_type: str) -> None:
 def cum_sum(b: Builder, op_type: str) -> None:
     x = b.value(rank=(4, 3, 2, 1, 5))
     axis = b.constant(np.asarray(b.axis(x.rank), b.choose((np.int64, np.int32))))
-    b.emit(op_type, [x, axis], size=x.size * 4, exclusive=b.choose((0, 1)), reverse=b.choose((0, 1)))
+    b.emit(op_type, [x, axis], magnitude=x.size * 4, exclusive=b.choose((0, 1)), reverse=b.choose((0, 1)))
 
 
 @makes("Softmax", "LogSoftmax", "Hardmax")
@@ -73,7 +73,7 @@ def softmax(b: Builder, op_type: str) -> None:
 @makes("LpNormalization")
 def lp_normalization(b: Builder, op_type: str) -> None:
     x = b.positive(b.value(rank=(4, 3, 2)))
-    b.emit(op_type, [x], size=1.0, axis=b.axis(x.rank), p=b.choose((2, 1)))
+    b.emit(op_type, [x], magnitude=1.0, axis=b.axis(x.rank), p=b.choose((2, 1)))
 
 
 @makes("MeanVarianceNormalization")
@@ -133,7 +133,7 @@ def mat_mul(b: Builder, op_type: str) -> None:
     pair = [x, b.tensor(shape, fed=40)]
     if b.chance(20) and x.rank >= 2:
         pair = [b.tensor((wide, x.shape[-2])), x]
-    b.emit(op_type, pair, size=x.size * 6)
+    b.emit(op_type, pair, magnitude=x.size * 6)
 
 
 @makes("Gemm")
@@ -146,7 +146,7 @@ def gemm(b: Builder, op_type: str) -> None:
     if b.chance(60):
         given.append(b.tensor(b.choose(((wide,), (rows, wide), (1, wide), (rows, 1), ())), fed=20))
     attributes = {"alpha": 0.5, "beta": 2.0} if b.chance(30) else {}
-    b.emit(op_type, given, size=x.size * 6, transA=flip_a, transB=flip_b, **attributes)
+    b.emit(op_type, given, magnitude=x.size * 6, transA=flip_a, transB=flip_b, **attributes)
 
 
 @makes("Einsum")
@@ -158,4 +158,4 @@ def einsum(b: Builder, op_type: str) -> None:
     left, _, right = equation.partition("->")[0].partition(",")
     sides = dict(zip(left, x.shape, strict=True))
     given = [b.tensor(tuple(sides.setdefault(letter, 3) for letter in right), fed=40)] if right else []
-    b.emit(op_type, [x, *given], size=x.size * 6, equation=equation)
+    b.emit(op_type, [x, *given], magnitude=x.size * 6, equation=equation)

@@ -57,7 +57,7 @@ def conv(b: Builder, op_type: str) -> None:
     bias = [b.tensor((filters,), fed=5)] if b.chance(60) else []
     if b.chance(30):
         attributes["kernel_shape"] = kernel
-    b.emit(op_type, [x, weight, *bias], size=x.size * 3, **attributes)
+    b.emit(op_type, [x, weight, *bias], magnitude=x.size * 3, **attributes)
 
 
 @makes("ConvTranspose")
@@ -84,7 +84,7 @@ def conv_transpose(b: Builder, op_type: str) -> None:
         attributes["output_padding"] = [b.integer(0, s - 1) for s in strides]
     shape = (channels, b.integer(1, 3), *kernel)
     bias = [b.tensor((shape[1] * groups,), fed=5)] if b.chance(60) else []
-    b.emit(op_type, [x, b.constant(b.numbers(shape) / 2), *bias], size=x.size * 3, **attributes)
+    b.emit(op_type, [x, b.constant(b.numbers(shape) / 2), *bias], magnitude=x.size * 3, **attributes)
 
 
 @makes("MaxPool", "AveragePool", "LpPool")
@@ -99,7 +99,7 @@ def pool(b: Builder, op_type: str) -> None:
     if op_type == "LpPool":
         x = b.positive(x)
         attributes["p"] = b.choose((2, 1))
-    b.emit(op_type, [x], size=x.size * 4, **attributes)
+    b.emit(op_type, [x], magnitude=x.size * 4, **attributes)
 
 
 @makes("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
