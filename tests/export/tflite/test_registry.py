@@ -15,7 +15,7 @@ from tests.export.tflite.support import compile_bytes, model_of, run_onnx, run_t
 from validate.errors import UnsupportedError
 
 OLDEST_OPSET = 18  # of the networks that people bring; the hub itself is HUB_OPSET
-# Tested in test_int8.py, as they take integer tensors, and in test_outputs.py, as it takes none.
+# Tested in test_int8.py, as they take integer tensors, and in test_numbers.py, as it takes none.
 ELSEWHERE = {"QuantizeLinear", "DequantizeLinear", "Constant"}
 
 
