@@ -11,6 +11,7 @@ from export.hub.passes.absorb_norm_affine import absorb_norm_affine
 from export.hub.passes.eliminate import eliminate
 from export.hub.passes.explicit_pads import explicit_pads
 from export.hub.passes.fold_affine import fold_affine
+from export.hub.passes.fold_linear import fold_linear
 from export.hub.passes.fuse_clip import fuse_clip
 from export.hub.passes.fuse_crop import fuse_crop
 from export.hub.passes.fuse_gelu import fuse_gelu
@@ -23,6 +24,8 @@ from export.hub.passes.fuse_matmul import fuse_matmul
 from export.hub.passes.fuse_mish import fuse_mish
 from export.hub.passes.fuse_pad import fuse_pad
 from export.hub.passes.fuse_pixel_shuffle import fuse_pixel_shuffle
+from export.hub.passes.merge_affine import merge_affine
+from export.hub.passes.merge_casts import merge_casts
 from export.hub.passes.merge_moves import merge_moves
 from export.hub.passes.order_operands import order_operands
 from export.hub.passes.push_transposes import push_transposes
@@ -33,6 +36,7 @@ from export.hub.passes.unwrap_view import unwrap_view
 PASSES: tuple[Callable[[ir.Model], int], ...] = (
     order_operands,
     eliminate,
+    merge_casts,
     explicit_pads,
     fuse_layer_norm,
     push_transposes,
@@ -45,6 +49,8 @@ PASSES: tuple[Callable[[ir.Model], int], ...] = (
     absorb_norm_affine,
     fuse_crop,
     fold_affine,
+    merge_affine,
+    fold_linear,
     fuse_hard_swish,
     fuse_gelu,
     fuse_mish,

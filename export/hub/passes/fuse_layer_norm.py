@@ -48,12 +48,13 @@ def _fuse(node: ir.Node, spelled: Spelled) -> bool:
     if operator is None or factor <= 0 or dims(node.outputs[0]) != shape:
         return False
     op_type, x, attributes, scaled = operator
-    scale = float_constant(graph, np.full(scaled, 1 / np.sqrt(factor)), "norm_scale")
-    bias = float_constant(graph, np.zeros(scaled), "norm_bias")
+    parameters = [float_constant(graph, np.full(scaled, 1 / np.sqrt(factor)), "norm_scale")]
+    if op_type == "GroupNormalization":  # LayerNormalization does without
+        parameters.append(float_constant(graph, np.zeros(scaled), "norm_bias"))
     attributes = {**attributes, "epsilon": float(spelled.inverse.epsilon / factor)}
 
     def build(tape: Tape) -> ir.Value:
-        y = with_shape(tape.op(op_type, [x, scale, bias], attributes), dims(x))
+        y = with_shape(tape.op(op_type, [x, *parameters], attributes), dims(x))
         if dims(x) != shape:
             y = with_shape(tape.op("Reshape", [y, new_constant(graph, np.array(shape, np.int64), "view")]), shape)
         for gain in spelled.gains:

@@ -19,7 +19,9 @@ def fuse_matmul(model: ir.Model) -> int:
 
 def _fuse(node: ir.Node) -> bool:
     inner = produced_by(node.inputs[0], "MatMul", "Gemm")
-    first, second = _read(inner), _read(node)
+    first, second = (
+        read_linear(n) if n is not None and len(dims(n.inputs[0]) or ()) == 2 else None for n in (inner, node)
+    )
     if first is None or second is None:
         return False
     (a, c), (b, d) = first, second
@@ -39,9 +41,9 @@ def _fuse(node: ir.Node) -> bool:
     return True
 
 
-def _read(node: ir.Node | None) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """(A, c) if ``node`` computes xA + c of a matrix x, in float64; c is a row or ``None``."""
-    if node is None or len(dims(node.inputs[0]) or ()) != 2 or attribute(node, "transA", 0):
+def read_linear(node: ir.Node) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """(A, c) if ``node`` computes xA + c of matrices x, in float64; c is a row or ``None``."""
+    if len(dims(node.inputs[0]) or ()) < 2 or attribute(node, "transA", 0):
         return None
     matrix = constant(node.inputs[1])
     if matrix is None or matrix.ndim != 2 or matrix.dtype != np.float32:

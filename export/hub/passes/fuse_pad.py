@@ -1,7 +1,8 @@
 """Conv(Pad₀(x); pads p) = Conv(x; pads p + q), and AveragePool and MaxPool likewise.
 
 A Pad of q zeros around the picture becomes the convolution's own padding. It becomes an AveragePool's if that
-counts its padding, or has none yet (then it counts from here on); a MaxPool's if the Pad writes −∞. Negative
+counts its padding, or has none yet (then it counts from here on); a MaxPool's if the Pad writes −∞, or anything
+that x never falls below: the lowest float, or zeros behind a Relu, as every window holds a pixel of x. Negative
 pads crop and stay, and so does a Pad of channels, of another value or by reflection.
 """
 
@@ -11,8 +12,9 @@ import numpy as np
 import onnx_ir as ir
 
 from export.hub.passes.rewrite import attribute, constant, dims, only_used_by, produced_by, replace
+from export.hub.ranges import bounds
 
-WINDOWED = {"Conv": 0.0, "AveragePool": 0.0, "MaxPool": -np.inf}
+WINDOWED = ("Conv", "AveragePool", "MaxPool")
 
 
 def fuse_pad(model: ir.Model) -> int:
@@ -26,8 +28,14 @@ def _fuse(node: ir.Node) -> bool:
         return False
     if attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         return False
-    added = read_padding(pad, WINDOWED[node.op_type])
-    if added is None:
+    read = read_padding(pad)
+    if read is None:
+        return False
+    added, filler = read
+    if node.op_type == "MaxPool":
+        if filler > max(bounds(pad.inputs[0])[0], float(np.finfo(np.float32).min)):
+            return False
+    elif filler != 0:
         return False
     rank = len(added) // 2
     own = attribute(node, "pads", (0,) * len(added))
@@ -50,8 +58,8 @@ def _fuse(node: ir.Node) -> bool:
     return True
 
 
-def read_padding(pad: ir.Node, value: float) -> tuple[int, ...] | None:
-    """What a Pad of ``value`` adds around the spatial axes, all begins and then all ends; else ``None``."""
+def read_padding(pad: ir.Node) -> tuple[tuple[int, ...], float] | None:
+    """What a Pad adds around the spatial axes, all begins and then all ends, and the number it writes there."""
     if attribute(pad, "mode", "constant") != "constant":
         return None
     shape, pads = dims(pad.inputs[0]), constant(pad.inputs[1])
@@ -59,7 +67,7 @@ def read_padding(pad: ir.Node, value: float) -> tuple[int, ...] | None:
         return None
     written, axes = (pad.inputs[i] if len(pad.inputs) > i else None for i in (2, 3))
     filler = np.zeros(1) if written is None else constant(written)
-    if filler is None or filler.size != 1 or float(filler.reshape(())) != value:
+    if filler is None or filler.size != 1:
         return None
     rank = len(shape)
     padded_axes = range(rank) if axes is None else constant(axes)
@@ -71,4 +79,4 @@ def read_padding(pad: ir.Node, value: float) -> tuple[int, ...] | None:
         full[int(axis) % rank + rank] = int(pads[i + len(pads) // 2])
     if any(full[:2]) or any(full[rank : rank + 2]):
         return None
-    return tuple(full[2:rank] + full[rank + 2 :])
+    return tuple(full[2:rank] + full[rank + 2 :]), float(filler.reshape(()))

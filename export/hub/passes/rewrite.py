@@ -118,11 +118,17 @@ def bypass(node: ir.Node) -> bool:
     return True
 
 
-def channel_vector(array: np.ndarray, rank: int, channels: int) -> np.ndarray | None:
-    """``array`` as one float64 number per channel (axis 1 of ``rank`` axes), if it broadcasts like that."""
+def channel_vector(array: np.ndarray, rank: int, channels: int, axis: int = 1) -> np.ndarray | None:
+    """``array`` as one float64 number per channel (``axis`` of ``rank`` axes), if it broadcasts like that."""
     if array.ndim > rank:
         return None
     shape = (1,) * (rank - array.ndim) + array.shape
-    if any(d != 1 for axis, d in enumerate(shape) if axis != 1) or shape[1] not in (1, channels):
+    if any(d != 1 for other, d in enumerate(shape) if other != axis) or shape[axis] not in (1, channels):
         return None
     return np.broadcast_to(array.reshape(-1).astype(np.float64), (channels,))
+
+
+def fits_float32(*arrays: np.ndarray | None) -> bool:
+    """Whether every number is finite in float32."""
+    limit = np.finfo(np.float32).max
+    return all(bool(np.all(np.abs(array) <= limit)) for array in arrays if array is not None)

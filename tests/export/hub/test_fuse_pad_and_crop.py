@@ -20,6 +20,8 @@ WEIGHTS = {
     "zero": np.float32(0),
     "one": np.float32(1),
     "lowest": np.float32(-np.inf),
+    "smallest": np.finfo(np.float32).min,
+    "minus": np.float32(-1),
 }
 FUSED_PADS = [
     "q = Pad(x, p) y = Conv(q, w)",
@@ -29,6 +31,9 @@ FUSED_PADS = [
     "q = Pad(x, p) y = AveragePool<kernel_shape=[3,3]>(q)",
     "q = Pad(x, spatial, , axes) y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1>(q)",
     "q = Pad(x, p, lowest) y = MaxPool<kernel_shape=[3,3], strides=[2,2]>(q)",
+    "q = Pad(x, p, smallest) y = MaxPool<kernel_shape=[3,3], strides=[2,2]>(q)",
+    "r = Relu(x) q = Pad(r, p) y = MaxPool<kernel_shape=[3,3], strides=[2,2]>(q)",
+    "r = Tanh(x) q = Pad(r, p, minus) y = MaxPool<kernel_shape=[3,3]>(q)",
 ]
 KEPT_PADS = [
     'q = Pad<mode="reflect">(x, p) y = Conv(q, w)',
@@ -37,6 +42,9 @@ KEPT_PADS = [
     "q = Pad(x, negative) y = Conv(q, w)",
     "q = Pad(x, p) c = Conv(q, w) r = ReduceMax(q) y = Mul(c, r)",
     "q = Pad(x, p) y = MaxPool<kernel_shape=[3,3]>(q)",
+    "r = Tanh(x) q = Pad(r, p) y = MaxPool<kernel_shape=[3,3]>(q)",
+    "r = Relu(x) q = Pad(r, p, one) y = MaxPool<kernel_shape=[3,3]>(q)",
+    "r = Relu(x) q = Pad(r, wide) y = MaxPool<kernel_shape=[3,3]>(q)",
     "q = Pad(x, spatial, , axes) y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(q)",
     "q = Pad(x, wide) y = AveragePool<kernel_shape=[3,3]>(q)",
     "q = Pad(x, p) y = AveragePool<kernel_shape=[3,3], strides=[2,2], ceil_mode=1>(q)",
