@@ -59,7 +59,15 @@ def read_geometry(context: Lowering, node: ir.Node, size: Sizes, kernel: Sizes) 
     strides = tuple(context.attribute(node, "strides", (1,) * axes))
     dilations = tuple(context.attribute(node, "dilations", (1,) * axes))
     output = context.shape(node.outputs[0])[2:]
+    if len(output) != axes:  # ONNX infers no shape where output_shape is smaller than the input
+        raise unsupported(node, "the size of its output is not known; state its pads instead of output_shape.")
     full = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(size, strides, kernel, dilations, strict=True)]
+    same = context.attribute(node, "auto_pad", "NOTSET").startswith("SAME")
+    usual = tuple(n * s for n, s in zip(size, strides, strict=True))
+    if same and context.attribute(node, "output_shape") is None and output != usual:
+        raise unsupported(
+            node, f"auto_pad gives an output of {list(usual)}, but the model's shapes say {list(output)}."
+        )
     before = _dropped_before(context, node, full, output)
     return Geometry(strides, dilations, before, output)
 

@@ -178,8 +178,9 @@ def _counts(context: Lowering, node: ir.Node, window: Window, size: Sizes, outpu
     """How many elements each window's mean is taken over, of shape ``output``."""
     axes = len(size)
     pads = context.attribute(node, "pads", (0,) * (2 * axes))
-    if context.attribute(node, "auto_pad", "NOTSET") != "NOTSET":
-        pads = (*window.before, *window.after)
+    auto_pad = context.attribute(node, "auto_pad", "NOTSET")
+    if auto_pad != "NOTSET":
+        pads = (0,) * (2 * axes) if auto_pad == "VALID" else (*window.before, *window.after)
     include = context.attribute(node, "count_include_pad", 0)
     counts = np.ones((), np.float64)
     for i in range(axes):

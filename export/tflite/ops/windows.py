@@ -70,6 +70,8 @@ def read_window(context: Lowering, node: ir.Node, kernel: Sizes, size: Sizes, ou
     :class:`UnsupportedError` for negative pads and where windows and output size contradict each other.
     """
     axes = len(kernel)
+    if min(output) < 1:
+        raise unsupported(node, "its output is empty.")
     strides = tuple(context.attribute(node, "strides", (1,) * axes))
     dilations = tuple(context.attribute(node, "dilations", (1,) * axes))
     pads = tuple(context.attribute(node, "pads", (0,) * (2 * axes)))

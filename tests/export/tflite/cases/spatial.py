@@ -110,6 +110,7 @@ for attributes in [
     for include in (0, 1):
         case("AveragePool", PICTURE, still=True, count_include_pad=include, **attributes)
 for x, attributes in [
+    (normal(1, 3, 10, 5), {"kernel_shape": [3, 1], "strides": [2, 2], "auto_pad": "VALID", "ceil_mode": 1}),
     (LINE, {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}),
     (LINE, {"kernel_shape": [4], "strides": [3], "pads": [0, 2], "ceil_mode": 1}),
     (LINE, {"kernel_shape": [4], "strides": [3], "auto_pad": "SAME_LOWER"}),
