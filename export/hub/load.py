@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.hub.byte_pictures import widen_byte_pictures
+from export.hub.check import check_hub, smaller
 from export.hub.decompose import decompose
 from export.hub.folding import clean_up
 from export.hub.input_range import find_input_range
@@ -31,6 +32,7 @@ from export.hub.shapes import (
 )
 from export.hub.source import find_model
 from export.hub.styles import select_styles, style_names
+from validate.errors import BrushportError
 from validate.onnx_files import read_metadata, read_model
 
 FLOAT32_NOTE = "The file computes in another float than float32; the hub computes in float32."
@@ -45,6 +47,7 @@ def load_hub(
     output_range: tuple[float, float] | None = None,
     name: str | None = None,
     tensors: bool = False,
+    check: bool = True,
 ) -> Hub:
     """Load a model and make it a hub: checked, of fixed shapes, simplified, its ports understood.
 
@@ -55,7 +58,8 @@ def load_hub(
     ``value_range`` says which tensor values are black and white in the pictures that go in, ``output_range`` in those
     that come out, by default the same; without both the model's own metadata say so, or each is found out (and
     ``Hub.notes`` tells how). ``name`` is what artifacts are called. ``tensors`` takes every port as it stands in the
-    file: nothing is a picture, so no port is turned to NCHW, to a batch of one or given a range.
+    file: nothing is a picture, so no port is turned to NCHW, to a batch of one or given a range. ``check`` runs file
+    and hub on one picture and compares (:mod:`export.hub.check`).
 
     Raises :class:`~validate.errors.BrushportError`, one sentence, for everything that a user can put right.
     """
@@ -64,6 +68,7 @@ def load_hub(
     rounded = to_float32(model)
     widened = None if tensors else widen_byte_pictures(model)
     check_inputs(model)
+    is_open = has_open_size(model)
     turned = [] if tensors else channels_first(model)
     outputs = [value.name for value in model.graph.outputs]
     metadata = read_metadata(model)
@@ -99,4 +104,29 @@ def load_hub(
     ports = read_ports(model, value_range, output_range, seen, tensors)
     write_ranges(model, ports)
     notes = (*([FLOAT32_NOTE] if rounded else []), *turned, *renamed, *ports.notes)
-    return Hub(model, name or stem, ports.inputs, ports.outputs, names, str(path), notes)
+    hub = Hub(model, name or stem, ports.inputs, ports.outputs, names, str(path), notes)
+    if check and not (is_open and _check_smaller(hub, size, styles, value_range, output_range, tensors)):
+        check_hub(hub, path, rounded=rounded)
+    return hub
+
+
+def _check_smaller(hub: Hub, size: tuple[int, int] | None, *settings: object) -> bool:
+    """Check a hub made for a smaller picture in this one's place; returns whether there is one."""
+    small = None if size is None else smaller(size)
+    if small is None or small == tuple(size):
+        return False
+    styles, value_range, output_range, tensors = settings
+    try:
+        made = load_hub(
+            hub.source,
+            size=small,
+            styles=styles,
+            value_range=value_range,
+            output_range=output_range,
+            tensors=tensors,
+            check=False,
+        )
+    except BrushportError:
+        return False  # this network takes no pictures of that size
+    check_hub(made, Path(hub.source), rounded=FLOAT32_NOTE in hub.notes)
+    return True

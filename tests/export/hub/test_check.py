@@ -1,0 +1,138 @@
+"""A hub that does not compute what its file computes is found out; rounding is not taken for a mistake."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from export.hub import load, load_hub
+from export.hub.check import FLOOR, check_hub, smaller
+from tests.export.hub.graphs import build, normal
+from validate.errors import BrushportError
+
+W = {"w": normal(3, 3, 3, 3) / 5, "b": normal(3)}
+CONV = "c = Conv<pads=[1,1,1,1]>(image, w, b)  painting = Sigmoid(c)"
+
+
+def save(path, signature, body, weights=None, opset=21):
+    onnx.save(ir.to_proto(build(signature, body, weights, opset)), path)
+    return path
+
+
+@pytest.fixture
+def picture(tmp_path):
+    return save(tmp_path / "m.onnx", "g (float[1,3,32,24] image) => (float[1,3,32,24] painting)", CONV, W)
+
+
+def altered(hub, change):
+    """The hub with one more node at its end."""
+    proto = ir.to_proto(hub.model)
+    proto.graph.node[-1].output[0] = "before"
+    proto.graph.node.append(change)
+    return hub.with_model(ir.from_proto(proto))
+
+
+def test_a_right_hub_is_as_good_as_equal(picture):
+    assert check_hub(load_hub(picture, check=False), picture) >= FLOOR
+
+
+def test_a_changed_weight_is_found(picture):
+    hub = load_hub(picture, check=False)
+    weight = next(v for v in hub.model.graph.initializers.values() if len(v.shape) == 4)
+    array = weight.const_value.numpy().copy()
+    array[1, 2, 0, 1] += 0.01
+    weight.const_value = ir.tensor(array, name=weight.name)
+    with pytest.raises(BrushportError, match=r"does not compute what the file computes .*report"):
+        check_hub(hub, picture)
+
+
+def test_load_hub_checks(picture, monkeypatch):
+    real = load.simplify
+
+    def wrong(model):
+        real(model)
+        for value in model.graph.initializers.values():
+            value.const_value = ir.tensor(value.const_value.numpy() * np.float32(1.01), name=value.name)
+
+    monkeypatch.setattr(load, "simplify", wrong)
+    load_hub(picture, check=False)
+    with pytest.raises(BrushportError, match="does not compute"):
+        load_hub(picture)
+
+
+def test_another_shape_is_found(picture):
+    flat = onnx.helper.make_node("Transpose", ["before"], ["painting"], perm=[0, 1, 3, 2])
+    with pytest.raises(BrushportError, match="'painting' has the shape"):
+        check_hub(altered(load_hub(picture, check=False), flat), picture)
+
+
+def test_another_dtype_is_found(tmp_path):
+    path = save(
+        tmp_path / "m.onnx", "g (float[1,3,8,8] image) => (int64[1,1,8,8] classes)", "classes = ArgMax<axis=1>(image)"
+    )
+    hub = load_hub(path, check=False)
+    cast = onnx.helper.make_node("Cast", ["before"], ["classes"], to=1)
+    made = altered(hub, cast)
+    made.model.graph.outputs[0].dtype = ir.DataType.FLOAT
+    assert check_hub(hub, path) == np.inf
+    with pytest.raises(BrushportError, match="float32 and not int64"):
+        check_hub(made, path)
+
+
+def test_files_with_channels_last_are_compared(tmp_path):
+    body = """
+        x = Transpose<perm=[0,3,1,2]>(image)  c = Conv<pads=[1,1,1,1]>(x, w, b)
+        s = Sigmoid(c)  painting = Transpose<perm=[0,2,3,1]>(s)
+    """
+    path = save(tmp_path / "m.onnx", "g (float[1,16,24,3] image) => (float[1,16,24,3] painting)", body, W)
+    assert check_hub(load_hub(path, check=False), path) >= FLOOR
+
+
+def test_rounding_that_the_network_blows_up_is_no_mistake(tmp_path):
+    """Sub and Mul by 2²⁰ leave little but rounding; half of it depends on the order of a sum."""
+    body = """
+        a = Conv<pads=[1,1,1,1]>(image, w, b)  p = Conv<pads=[1,1,1,1]>(image, v, b)
+        d = Sub(a, p)  painting = Mul(d, big)
+    """
+    weights = {**W, "v": W["w"] * np.float32(1 + 2e-7), "big": np.float32(2**20)}
+    path = save(tmp_path / "m.onnx", "g (float[1,3,64,64] image) => (float[1,3,64,64] painting)", body, weights)
+    load_hub(path)
+
+
+def test_half_precision_files_are_compared_with_less(tmp_path):
+    weights = {name: array.astype(np.float16) for name, array in W.items()}
+    path = save(tmp_path / "m.onnx", "g (float16[1,3,16,16] image) => (float16[1,3,16,16] painting)", CONV, weights)
+    db = check_hub(load_hub(path, check=False), path, rounded=True)
+    assert 45 <= db < FLOOR
+
+
+def test_nothing_to_compare_with(picture, tmp_path):
+    assert check_hub(load_hub(picture, size=(16, 16), check=False), picture) is None
+    (tmp_path / "broken.onnx").write_bytes(b"none")
+    assert check_hub(load_hub(picture, check=False), tmp_path / "broken.onnx") is None
+
+
+def test_large_pictures_of_open_size_are_checked_small(tmp_path, monkeypatch):
+    path = save(tmp_path / "m.onnx", "g (float[1,3,H,W] image) => (float[1,3,H,W] painting)", CONV, W)
+    seen = []
+    monkeypatch.setattr(load, "check_hub", lambda hub, path, **kwargs: seen.append(hub.inputs[0].shape))
+    hub = load_hub(path, size=(768, 512))
+    assert seen == [(1, 3, 192, 128)]
+    assert hub.inputs[0].shape == (1, 3, 768, 512)
+    load_hub(path, size=(100, 90))
+    assert seen[1:] == [(1, 3, 100, 90)]
+
+
+def test_sizes_keep_what_divides_them():
+    assert smaller((1024, 768)) == (256, 192)
+    assert smaller((512, 512)) == (128, 128)
+    assert smaller((514, 512)) == (257, 256)
+    assert smaller((255, 4096)) == (255, 4096)
+
+
+def test_zoo_networks_are_their_files():
+    hub = load_hub("unet", size=(128, 128), check=False)
+    found = check_hub(hub, Path(hub.source))
+    assert found is None or found >= FLOOR
