@@ -29,6 +29,8 @@ def conv_transpose(call: Call) -> Any:
     kernel = list(call.shape(1)[2:])
     if not 1 <= len(kernel) <= MAX_AXES:
         raise call.unsupported(f"{len(kernel)} spatial dimensions; one to three are supported")
+    if len(call.out_shape()) != call.rank:
+        raise call.unsupported("an output_shape smaller than its input, where ONNX does not infer the shape")
     strides, dilations = (list(call.attr(name, [1] * len(kernel))) for name in ("strides", "dilations"))
     sizes = zip(call.shape(0)[2:], kernel, strides, dilations, strict=True)
     full = [s * (n - 1) + (k - 1) * d + 1 for n, k, s, d in sizes]

@@ -53,8 +53,13 @@ def read_window(call: Call, kernel: Sequence[int]) -> Window:
     before, after = _pads(call, kernel, strides, dilations)
     if min(*before, *after) < 0:
         raise call.unsupported("negative pads")
-    if max(dilations) > 1 and call.op_type.endswith("Pool") and call.attr("auto_pad", "NOTSET").startswith("SAME"):
-        raise call.unsupported("auto_pad of a dilated window, which ONNX Runtime reads differently than ONNX")
+    if call.op_type.endswith("Pool") and call.attr("auto_pad", "NOTSET").startswith("SAME"):
+        sizes = zip(call.shape(0)[2:], call.out_shape()[2:], kernel, strides, strict=True)
+        if max(dilations) > 1 or any((-(-n // s) - 1) * s + k < n or out != -(-n // s) for n, out, k, s in sizes):
+            raise call.unsupported(
+                "auto_pad of a pooling that is dilated or skips pixels, or with ceil_mode, where "
+                "ONNX Runtime does not do what ONNX says"
+            )
     overrun = []
     for axis, (size, out) in enumerate(zip(call.shape(0)[2:], call.out_shape()[2:], strict=True)):
         reach = (kernel[axis] - 1) * dilations[axis] + 1

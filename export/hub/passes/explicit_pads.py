@@ -23,7 +23,7 @@ def explicit_pads(model: ir.Model) -> int:
 def _make_explicit(node: ir.Node) -> bool:
     mode = attribute(node, "auto_pad", "NOTSET")
     x, y = dims(node.inputs[0]), dims(node.outputs[0])
-    if mode == "NOTSET" or x is None or y is None:
+    if mode == "NOTSET" or x is None or y is None or len(x) != len(y):
         return False
     spatial = len(x) - 2
     kernel = attribute(node, "kernel_shape") or dims(node.inputs[1])[2:]
@@ -34,8 +34,15 @@ def _make_explicit(node: ir.Node) -> bool:
     shaped = attribute(node, "output_shape") is not None
     if any(output_padding) and mode != "VALID" and not shaped:
         return False  # ONNX Runtime's output is smaller by output_padding than ONNX's shape inference says
-    if mode != "VALID" and max(dilations) > 1 and node.op_type.endswith("Pool"):
-        return False  # ONNX Runtime pads by the kernel, the specification by the dilated kernel
+    if mode != "VALID" and node.op_type.endswith("Pool"):
+        counts = [-(-size // stride) for size, stride in zip(wide, strides, strict=True)]
+        reaches = [(count - 1) * stride + k for count, stride, k in zip(counts, strides, kernel, strict=True)]
+        if (
+            max(dilations) > 1
+            or tuple(counts) != tuple(narrow)
+            or any(r < n for r, n in zip(reaches, wide, strict=True))
+        ):
+            return False  # ONNX Runtime forgets dilation and ceil_mode here, and pads by negative numbers
     begins, ends, extra = [], [], []
     for axis in range(spatial):
         reach = (narrow[axis] - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1

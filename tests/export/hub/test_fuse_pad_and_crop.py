@@ -124,6 +124,8 @@ def test_auto_pad_becomes_explicit(expression, mode):
     [
         'ConvTranspose<auto_pad="SAME_UPPER", strides=[2,2], output_padding=[1,1]>(x, u)',
         'MaxPool<auto_pad="SAME_UPPER", kernel_shape=[2,2], dilations=[2,2]>(x)',
+        'AveragePool<auto_pad="SAME_UPPER", kernel_shape=[2,1], strides=[2,3]>(x)',
+        'AveragePool<auto_pad="SAME_UPPER", kernel_shape=[1,1], strides=[2,2], ceil_mode=1>(x)',
     ],
 )
 def test_auto_pad_that_onnx_runtime_reads_differently_stays(expression):
