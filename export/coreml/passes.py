@@ -14,7 +14,7 @@ WRONG = {
     "fuse_matmul_weight_bias": "b − x·W becomes x·W − b, and W·x + b has b along the other axis where W is square",
     "fuse_conv_scale": "c/conv(x) becomes conv(x)·c",
     "fuse_gelu_exact": "takes constants for those of GELU that are as much as a thousandth away",
-    "add_int16_cast": "indices of gather_nd and, from iOS 17 on, gathered integers lose what 16 bits cannot hold",
+    "add_int16_cast": "from iOS 17 on, indices of gather_nd and gathered integers lose what 16 bits cannot hold",
 }
 """The passes that are left out, and why."""
 
