@@ -39,9 +39,12 @@ class Placed:
 class Lowering:
     """What the rules work with: reads hub values as tensors in the order they need, binds what they write."""
 
-    def __init__(self, builder: GraphBuilder, opset: int, exact_weights: bool = True) -> None:
+    def __init__(
+        self, builder: GraphBuilder, opset: int, exact_weights: bool = True, *, flexible: bool = False
+    ) -> None:
         self.builder = builder
         self.opset = opset
+        self.flexible = flexible  # the file is to take other picture sizes: no size may be written into an operator
         self.exact_weights = exact_weights  # they stay float32: forms that would enlarge their rounding are allowed
         self.done: set[ir.Node] = set()
         self._constants: dict[ir.Value, np.ndarray] = {}

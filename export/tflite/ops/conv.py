@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from export.tflite.builder import Quantization, Tensor
 from export.tflite.lowering import NHWC, Lowering
-from export.tflite.ops.conv_forms import conv_of_upsampled, conv_to_few_channels
+from export.tflite.ops.conv_forms import conv_of_few_channels, conv_of_upsampled, conv_to_few_channels
 from export.tflite.ops.formula import Formula
 from export.tflite.ops.spatial import bind_spatial, channels_last, lines, pad_spatial, read_spatial
 from export.tflite.ops.windows import Window, read_window
@@ -42,7 +42,8 @@ def _cheaper_form(context: Lowering, node: ir.Node, x: Tensor, weights: np.ndarr
         if y is not None:
             return y
     window = read_window(context, node, weights.shape[2:], x.shape[1:-1], context.shape(node.outputs[0])[2:])
-    return conv_to_few_channels(context, node, x, window, weights, bias)
+    y = conv_to_few_channels(context, node, x, window, weights, bias)
+    return conv_of_few_channels(context, node, x, window, weights, bias) if y is None else y
 
 
 def read_bias(context: Lowering, node: ir.Node, index: int = 2) -> Tensor:

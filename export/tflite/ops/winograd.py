@@ -43,7 +43,7 @@ STRIDE_ONE = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor
 def conv_by_rows(context: Lowering, node: ir.Node, weights: np.ndarray, bias: np.ndarray) -> Tensor | None:
     """A large 3x3 convolution of stride 1 whose input is padded by one line all around; else None."""
     outputs, inputs, *kernel = weights.shape
-    if kernel != [3, 3] or not context.exact_weights or not is_plain(context, node):
+    if kernel != [3, 3] or not context.exact_weights or context.flexible or not is_plain(context, node):
         return None
     n, _, height, width = context.shape(node.outputs[0])
     if n != 1 or height % ROWS or height < 2 * ROWS or outputs * inputs < MIN_CHANNEL_RATIO * (outputs + inputs):

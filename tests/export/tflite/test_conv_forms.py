@@ -82,10 +82,23 @@ def test_large_kernel_to_few_channels(kernel, channels, padded):
     assert written[-2:] == ["CONV_2D", "DEPTH_TO_SPACE"]
 
 
+@pytest.mark.parametrize("kernel", [(5, 5), (9, 9), (5, 7), (6, 6), (5, 8)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("padded", [True, False])
+def test_large_kernel_of_few_channels(kernel, channels, padded):
+    height, width = (k - 1 for k in kernel)
+    pads = [height // 2, width // 2, height - height // 2, width - width // 2] if padded else [0] * 4
+    constants = {"w": normal(6, channels, *kernel) / 10, "b": normal(6)}
+    size = (13, 18) if padded else (13, 17 + kernel[1])
+    nodes = [node("Conv", ["x", "w", "b"], ["c"], pads=pads), node("Relu", ["c"], ["y"])]
+    written = check(nodes, constants, channels=channels, size=size)
+    assert written[-3:] == ["RESHAPE", "CONV_2D", "RESHAPE"]
+
+
 def test_small_kernel_to_few_channels_of_a_large_plane():
     constants = {"w": normal(3, 6, 3, 3) / 10, "b": normal(3)}
     nodes = [node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]), node("Relu", ["c"], ["y"])]
-    assert check(nodes, constants, channels=6, size=(64, 64)) == ["PAD", "CONV_2D", "DEPTH_TO_SPACE"]
+    assert check(nodes, constants, channels=6, size=(64, 64)) == ["PAD", "RESHAPE", "CONV_2D", "DEPTH_TO_SPACE"]
 
 
 def test_activation_is_fused_into_every_phase():
