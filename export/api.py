@@ -6,12 +6,14 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
+from export.flexible import Request, Sizes, at_size, probes, resolve
 from export.hub import Hub, load_hub
 from export.manifest import embedded, measured_facts, static_facts
 from export.targets import Target, find_precision, find_target
@@ -69,6 +71,7 @@ def export_model(
     output: str | Path = "artifacts",
     verify: bool = True,
     floor: float | None = None,
+    flexible: Request | None = None,
     report: Report = lambda step: None,
 ) -> ExportResult:
     """Compile ``model`` for ``target``, compare what was written with the hub, and keep it if it paints the same.
@@ -79,6 +82,7 @@ def export_model(
     the output where they differ, both found out by default;
     ``io`` ``"image"`` (8-bit pictures in and out) or ``"tensor"`` (float32 in hub values); ``calibration`` and
     ``photos`` folders (bundled photos by default); ``floor`` the least mean SSIM (``SSIM_FLOORS`` by default).
+    ``flexible`` makes one file for many picture sizes (:mod:`export.flexible`), ``size`` its default.
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
     ``report`` is told each step's name as it begins.
@@ -96,6 +100,9 @@ def export_model(
         raise BrushportError(f"--output '{output}' is a file; name a folder.")
     report("reading the model")
     hub = load_hub(model, size=size, styles=styles, value_range=value_range, output_range=output_range)
+    sizes = _sizes(hub, flexible, destination) if flexible else None
+    if sizes is not None and sizes.default != image_size(hub):
+        hub = at_size(hub, sizes.default)
     shown = _photos(hub, photos) if verify else []
     hub_bytes = ir.to_proto(hub.model).SerializeToString()
     precision = _settled(hub, asked if precision else None, destination)
@@ -105,11 +112,17 @@ def export_model(
     if precision == "int8" and not _is_quantized(hub):
         compiled, facts["int8"] = _quantized(hub, calibration, report)
     if precision == "fp16":
-        compiled = _fitted_to_half(hub, report)
+        compiled = _fitted_to_half(hub, sizes, report)
+    if sizes is not None:
+        facts["sizes"] = sizes.facts()
     final = output / f"{hub.name}-{precision}{destination.suffix}"
     with replacing(final) as path:
         report("compiling")
-        destination.compile(compiled, path, precision=precision, io=io, metadata=embedded(hub, facts))
+        options = {"precision": precision, "io": io, "metadata": embedded(hub, facts)}
+        if sizes is None:
+            destination.compile(compiled, path, **options)
+        else:
+            destination.compile_flexible(*probes(compiled, sizes), path, sizes, **options)
         facts["census"] = _census(destination, path)
         comparison = None
         if verify:
@@ -119,6 +132,12 @@ def export_model(
             beyond = artifact.beyond_half(next(feeds_for(hub.inputs, shown))) if precision == "fp16" else []
             facts["notes"] = [*facts["notes"], *_warnings(beyond)]
             _require(comparison, precision, floor, path.name, beyond)
+            if sizes is not None:
+                choices = {"styles": styles, "value_range": value_range, "output_range": output_range}
+                others = _verify_sizes(model, artifact, sizes, choices, photos, report)
+                facts["sizes"]["verified"] = [{"size": list(at), **_quality(one)} for at, one in others.items()]
+                for at, one in others.items():
+                    _require(one, precision, floor, f"{path.name} at {at[0]}x{at[1]}", beyond)
         facts |= measured_facts(path, comparison, floor, precision)
         with replacing(output / facts["hub"]["file"]) as hub_path:
             hub_path.write_bytes(hub_bytes)
@@ -185,15 +204,46 @@ def _census(target: Target, path: Path) -> dict:
     return census(path)
 
 
-def _fitted_to_half(hub: Hub, report: Report) -> Hub:
+def _sizes(hub: Hub, flexible: Request, target: Target) -> Sizes:
+    sizes = resolve(hub, flexible)
+    return sizes if target.any_step or sizes.step == 1 else sizes.enumerated()
+
+
+def _verify_sizes(
+    model: str | Path,
+    artifact: Runner,
+    sizes: Sizes,
+    choices: dict,
+    photos: str | Path | None,
+    report: Report,
+) -> dict[tuple[int, int], Comparison]:
+    """The artifact against the model loaded anew at other sizes, one feed each."""
+    found = {}
+    for size in sizes.to_verify:
+        report(f"comparing at {size[0]}x{size[1]}")
+        hub = load_hub(model, size=size, **choices)
+        reference = OnnxRunner(ir.to_proto(hub.model).SerializeToString(), hub.inputs, hub.outputs)
+        found[size] = compare(reference, artifact, islice(feeds_for(hub.inputs, _photos(hub, photos)), 1))
+    return found
+
+
+def _quality(comparison: Comparison) -> dict:
+    """SSIM and PSNR as the manifest has them; None where there is no SSIM, or nothing differs."""
+    decibels = comparison.mean_psnr
+    return {"ssim": comparison.mean_ssim, "psnr_db": decibels if np.isfinite(decibels) else None}
+
+
+def _fitted_to_half(hub: Hub, sizes: Sizes | None, report: Report) -> Hub:
     """The hub with norms whose statistics fit into half precision, as measured on photos."""
     from quantize.half import fit_norms_to_half
 
     if not any(port.is_image for port in hub.inputs):
         return hub
     report("fitting the norms to half precision")
-    photos = iterate_default_photos(HALF_PHOTOS, image_size(hub), use="calibration")
-    return hub.with_model(fit_norms_to_half(hub.model, photo_samples(photos, hub.inputs))[0])
+    size = image_size(hub)
+    growth = 1.0 if sizes is None else sizes.largest[0] * sizes.largest[1] / (size[0] * size[1])
+    photos = iterate_default_photos(HALF_PHOTOS, size, use="calibration")
+    return hub.with_model(fit_norms_to_half(hub.model, photo_samples(photos, hub.inputs), growth=growth)[0])
 
 
 def _warnings(beyond: Sequence[Beyond]) -> list[str]:

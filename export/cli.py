@@ -49,6 +49,15 @@ def export(
     io: Annotated[str, typer.Option(help="image: 8-bit pictures in and out; tensor: float32.")] = "image",
     calibration: Annotated[Path | None, typer.Option(help="Folder of photos to set int8 ranges by.")] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photos to verify with.")] = None,
+    flexible: Annotated[
+        str | None,
+        typer.Option(
+            help="Many sizes in one file: LOW..HIGH, or sizes such as 256,512,480x640. TFLite: the app resizes the "
+            "input. Core ML: of a range (networks that take every size) the Neural Engine runs the default size "
+            "only, the rest goes to GPU or CPU; listed sizes, 128 at most, may all run on it, and are what other "
+            "networks get. One fixed size is fastest on both."
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("artifacts"),
     floor: Annotated[float | None, typer.Option(help="Least mean SSIM against the hub.", min=0, max=1)] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the hub before keeping.")] = True,
@@ -75,8 +84,10 @@ def export(
         "floor": floor,
     }
     from export.api import export_model  # the heavy imports, after the arguments are known to be good
+    from export.flexible import parse_flexible
     from export.hub import zoo_names
 
+    options["flexible"] = parse_flexible(flexible)
     models = zoo_names() if model is None else [model]
     results = []
     for name in models:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.table import Table
 from validate.command import unknown
 
 if TYPE_CHECKING:
+    from export.flexible import Sizes
     from export.hub import Hub
 
 
@@ -21,6 +23,7 @@ class Target:
 
     ``port_names`` gives the names of a hub's inputs and outputs in the file. ``dtypes`` says for what ports hold that
     is no picture, as far as the file holds it otherwise, and ``scalar`` is the shape of a single number.
+    ``compile_flexible`` takes the hub at two sizes; ``any_step`` says that a range of sizes may leave some out.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Target:
     port_names: Callable[[Hub], dict[str, str]]
     layout: str
     image_dtype: str
+    compile_flexible: Callable[..., None]
+    any_step: bool
     dtypes: dict[str, str]
     scalar: tuple[int, ...] = ()
 
@@ -59,6 +64,24 @@ def _tflite(hub: Hub, path: Path, **options) -> None:
     compile_tflite(hub, path, **options)
 
 
+def _coreml_flexible(hub: Hub, other: Hub, path: Path, sizes: Sizes, **options) -> None:
+    from export.coreml import compile_coreml
+    from export.coreml.flexible import merge_packages
+
+    second = path.parent / "at another size" / path.name
+    second.parent.mkdir()
+    compile_coreml(hub, path, **options)
+    compile_coreml(other, second, **options)
+    merge_packages(path, second, sizes)
+    shutil.rmtree(second.parent)
+
+
+def _tflite_flexible(hub: Hub, other: Hub, path: Path, sizes: Sizes, **options) -> None:
+    from export.tflite import compile_tflite
+
+    compile_tflite(hub, path, other=other, **options)
+
+
 TARGETS = {
     "coreml": Target(
         "coreml",
@@ -73,6 +96,8 @@ TARGETS = {
         _coreml_names,
         "NCHW",
         "image",
+        _coreml_flexible,
+        False,
         dict.fromkeys(("int64", "int8", "uint8", "bool"), "int32"),
         (1,),
     ),
@@ -89,6 +114,8 @@ TARGETS = {
         _tflite_names,
         "NHWC",
         "uint8",
+        _tflite_flexible,
+        True,
         {},
     ),
 }

@@ -28,11 +28,12 @@ FEW_CHANNELS = 4  # a picture; to multiply more than that would cost the phone t
 FLAT = 1e-12
 
 
-def fit_norms_to_half(model: ir.Model, samples: Iterable[Sample]) -> tuple[ir.Model, list[str]]:
+def fit_norms_to_half(model: ir.Model, samples: Iterable[Sample], *, growth: float = 1.0) -> tuple[ir.Model, list[str]]:
     """A copy of ``model`` whose norms stay within fp16, and the names of the convolutions that were rescaled.
 
     Convolutions (Conv, ConvTranspose without groups) whose only reader is an InstanceNormalization count; where
-    nothing comes near the limits, nothing is changed. Shapes must be static. A few ``samples`` are enough.
+    nothing comes near the limits, nothing is changed. Shapes must be static. A few ``samples`` are enough. ``growth``
+    is how many times as many pixels the network may be given later.
     """
     model = model.clone()
     pairs = convolutions_before_norms(model)
@@ -42,7 +43,7 @@ def fit_norms_to_half(model: ir.Model, samples: Iterable[Sample]) -> tuple[ir.Mo
     changed = []
     for conv, norm in pairs:
         seen = statistics[conv.outputs[0].name]
-        plane = int(np.prod(list(conv.outputs[0].shape)[2:]))
+        plane = max(1.0, growth) * np.prod(list(conv.outputs[0].shape)[2:])
         peak = np.maximum(np.abs(seen.low - seen.mean), np.abs(seen.high - seen.mean))
         scale = np.minimum(np.sqrt(SUM / plane / np.maximum(seen.greatest_square, FLAT)), PEAK / np.maximum(peak, FLAT))
         raw = plane * (seen.greatest_square + seen.mean**2)  # what adding the squares as they are comes to

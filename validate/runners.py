@@ -127,18 +127,24 @@ class TfliteRunner(Runner):
         except (ValueError, RuntimeError) as error:
             raise BrushportError(f"LiteRT cannot load '{path}': {short(error)}.") from error
         super().__init__(*(ports or embedded_ports(tflite_metadata(path), path)), before)
-        self._feeds = by_port(self.inputs, self.interpreter.get_input_details(), path)
+        details = self.interpreter.get_input_details()
+        self._feeds = by_port(self.inputs, details, path)
+        self._shapes = {detail["index"]: tuple(int(d) for d in detail["shape"]) for detail in details}
         self._results = by_port(self.outputs, self.interpreter.get_output_details(), path)
         self.eight_bit = frozenset(
             port.name for port in self.outputs if port.is_image and self._results[port.name]["dtype"] == np.uint8
         )
 
     def _run(self, feed: Tensors) -> Tensors:
+        feeds = {}
         for port in self.inputs:
             detail, value = self._feeds[port.name], feed[port.name]
             as_pixels = port.is_image and detail["dtype"] == np.uint8
             value = to_pixels(value, port) if as_pixels else quantize(value, detail)
-            self.interpreter.set_tensor(detail["index"], to_nhwc(value))
+            feeds[detail["index"]] = to_nhwc(value)
+        self._fit_to(feeds)
+        for index, value in feeds.items():
+            self.interpreter.set_tensor(index, value)
         self._timed(self.interpreter.invoke)
         outputs = {}
         for port in self.outputs:
@@ -148,6 +154,19 @@ class TfliteRunner(Runner):
             value = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
             outputs[port.name] = value.astype(port.dtype, copy=False)
         return outputs
+
+    def _fit_to(self, feeds: dict[int, np.ndarray]) -> None:
+        """Resize the inputs of a flexible file to what is fed; ``feeds`` by tensor index."""
+        shapes = {index: value.shape for index, value in feeds.items()}
+        if shapes == self._shapes:
+            return
+        try:
+            for index, shape in shapes.items():
+                self.interpreter.resize_tensor_input(index, shape, strict=True)
+            self.interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise BrushportError(f"The model does not take this size: {short(error)}.") from error
+        self._shapes = shapes
 
 
 def by_port(ports: tuple[Port, ...], parts: Sequence[T], path: Path) -> dict[str, T]:
@@ -216,7 +235,10 @@ class CoreMLRunner(Runner):
             value = result[self._results[port.name].name]
             if port.name in self.eight_bit:
                 value = from_pixels(planes_of(value), port)
-            outputs[port.name] = np.asarray(value).astype(port.dtype).reshape(port.shape)
+            value = np.asarray(value).astype(port.dtype)
+            if port.is_image and value.ndim == 3:
+                value = value[None]
+            outputs[port.name] = value if port.shape else value.reshape(())
         return outputs
 
 

@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from validate.coreml.features import read_feature
 from validate.coreml.package import open_package
 
 # Operators that multiply and accumulate, with the names of their data and weights.
@@ -33,9 +34,12 @@ def census(path: Path | str) -> dict[str, Any]:
 
     Returns ``operators`` (count by name), ``macs`` (multiply-accumulates in all), ``macs_share`` (share by
     ``"activations x weights"``, the dtypes that they are stored in, such as ``{"float16 x float16": 1.0}``) and
-    ``weight_bytes`` (constant bytes by dtype). Activations count as 8 bit where the operator reads a dequantized value.
+    ``weight_bytes`` (constant bytes by dtype), all at the default size. Activations count as 8 bit where the operator
+    reads a dequantized value.
     """
-    function = open_package(path).load_program()
+    package = open_package(path)
+    features = map(read_feature, package.spec.description.input)
+    function = package.load_program({feature.name: feature.shape for feature in features})
     operators: Counter[str] = Counter()
     macs: Counter[str] = Counter()
     weights: Counter[str] = Counter()

@@ -47,6 +47,7 @@ class Tensor:
     producer: Operation | None = None
     consumers: int = 0
     bindings: int = 0
+    open_axes: frozenset[int] = frozenset()
 
     @property
     def rank(self) -> int:

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from export.hub.model import Hub
 from export.tflite import ops  # noqa: F401 - registers the rules
 from export.tflite.builder import GraphBuilder, Quantization, Tensor
+from export.tflite.flexible import open_shapes
 from export.tflite.fp16 import store_weights_as_float16
 from export.tflite.int8 import lower_quantized
 from export.tflite.lowering import NHWC, Lowering, Perm, plain
@@ -34,6 +35,7 @@ def compile_tflite(
     precision: Literal["fp32", "fp16", "int8"] = "fp32",
     io: Literal["image", "tensor"] = "image",
     metadata: Mapping[str, str] | None = None,
+    other: Hub | None = None,
 ) -> None:
     """Writes ``hub`` as a TFLite file at ``path``.
 
@@ -41,7 +43,8 @@ def compile_tflite(
     float32 in the hub's value range. ``io="image"`` makes every picture a uint8 tensor, 0 black and 255 white, with
     ``scale = (white - black) / 255``; other ports stay float32. ``precision`` is ``fp32``, ``fp16`` (weights stored
     as float16) or ``int8`` (the hub carries QuantizeLinear and DequantizeLinear; the file holds int8 kernels wherever
-    TFLite has them). ``metadata`` entries become named UTF-8 buffers.
+    TFLite has them). ``metadata`` entries become named UTF-8 buffers. ``other`` is the same network at another picture
+    size: the file's inputs can then be resized to any size that the network takes.
 
     Raises :class:`UnsupportedError` for what TFLite or this compiler cannot express, naming the node.
     """
@@ -49,18 +52,23 @@ def compile_tflite(
         raise BrushportError(f"Precision '{precision}' is unknown to TFLite; choose one of {', '.join(PRECISIONS)}.")
     if io not in IO_STYLES:
         raise BrushportError(f"Input/output style '{io}' is unknown; choose one of {', '.join(IO_STYLES)}.")
-    graph = lower(hub, io, exact_weights=precision == "fp32")
+    graph = lower(hub, io, exact_weights=precision == "fp32", flexible=other is not None)
+    if other is not None:
+        open_shapes(graph, lower(other, io, exact_weights=precision == "fp32", flexible=True))
     if precision == "fp16":
         store_weights_as_float16(graph)
     write_tflite(graph, Path(path), dict(metadata or {}), description=f"{hub.name} ({precision}), by Brushport")
 
 
-def lower(hub: Hub, io: str, exact_weights: bool = True) -> GraphBuilder:
-    """The hub as a TFLite graph, before it is written; ``exact_weights`` says that the filters stay float32."""
+def lower(hub: Hub, io: str, exact_weights: bool = True, *, flexible: bool = False) -> GraphBuilder:
+    """The hub as a TFLite graph, before it is written; ``exact_weights`` says that the filters stay float32.
+
+    ``flexible`` keeps the size of the picture out of every operator, where that can be done.
+    """
     builder = GraphBuilder()
     graph = for_tflite(hub.model).graph
     opset = graph.opset_imports.get("", 0)
-    context = Lowering(builder, opset, exact_weights)
+    context = Lowering(builder, opset, exact_weights, flexible=flexible)
     names = port_names(hub)
     fed = [value for value in graph.inputs if value.const_value is None]
     for value, port in zip(fed, hub.inputs, strict=True):

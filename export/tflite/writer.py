@@ -46,7 +46,7 @@ OPTIONS = {
     "ARG_MAX": "ArgMaxOptions", "ARG_MIN": "ArgMinOptions", "TOPK_V2": "TopKV2Options", "CUMSUM": "CumsumOptions",
     "SCATTER_ND": "ScatterNdOptions", "RIGHT_SHIFT": "RightShiftOptions",
     "BITWISE_XOR": "BitwiseXorOptions", "REDUCE_ANY": "ReducerOptions", "REDUCE_ALL": "ReducerOptions",
-    "LOCAL_RESPONSE_NORMALIZATION": "LocalResponseNormalizationOptions",
+    "LOCAL_RESPONSE_NORMALIZATION": "LocalResponseNormalizationOptions", "SHAPE": "ShapeOptions",
 }  # fmt: skip
 
 
@@ -146,6 +146,8 @@ def _make_names_distinct(graph: GraphBuilder, tensors: list[Tensor]) -> None:
 def _pack_tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     packed = schema.TensorT(name=tensor.name, hasRank=True)
     packed.shape = list(tensor.shape)
+    if tensor.open_axes:
+        packed.shapeSignature = [-1 if axis in tensor.open_axes else d for axis, d in enumerate(tensor.shape)]
     packed.type = getattr(schema.TensorType, TENSOR_TYPES[tensor.dtype.name])
     packed.buffer = 0 if tensor.data is None else buffers.add(tensor.data)
     if tensor.quantization is not None:
@@ -179,7 +181,7 @@ def _enum(name: str, value: object) -> object:
         return getattr(schema.Padding, str(value))
     if name == "fusedActivationFunction":
         return getattr(schema.ActivationFunctionType, str(value))
-    if name in ("inDataType", "outDataType", "outputType"):
+    if name in ("inDataType", "outDataType", "outputType", "outType"):
         return getattr(schema.TensorType, TENSOR_TYPES[np.dtype(value).name])
     if name == "mode":
         return getattr(schema.MirrorPadMode, str(value))

@@ -74,10 +74,10 @@ def _pad_constant(context: Lowering, node: ir.Node, x: Tensor, before: list[int]
 
 def pad_edges(context: Lowering, x: Tensor, before: list[int], after: list[int], mode: str) -> Tensor:
     """``x`` with lines of its own around it, by physical axis; ``mode`` is reflect, edge or wrap."""
-    if mode == "reflect" and max(before + after) > MAX_SLICED_LINES:
-        shape = [d + b + a for d, b, a in zip(x.shape, before, after, strict=True)]
-        pads = context.builder.constant(np.stack([before, after], 1).astype(np.int32))
-        return context.builder.emit("MIRROR_PAD", [x, pads], shape, like=x, mode="REFLECT")
+    if mode == "reflect" and (context.flexible or max(before + after) > MAX_SLICED_LINES):
+        return _mirror_pad(context, x, before, after, "REFLECT")
+    if mode == "edge" and context.flexible and max(before + after) <= 1:  # one line: the edge is its own mirror
+        return _mirror_pad(context, x, before, after, "SYMMETRIC")
     for axis, (b, a) in enumerate(zip(before, after, strict=True)):
         if b or a:
             n = x.shape[axis]
@@ -90,6 +90,12 @@ def pad_edges(context: Lowering, x: Tensor, before: list[int], after: list[int],
             parts = [_lines(context, x, axis, head), x, _lines(context, x, axis, tail)]
             x = concatenate(context, [part for part in parts if part is not None], axis)
     return x
+
+
+def _mirror_pad(context: Lowering, x: Tensor, before: list[int], after: list[int], mode: str) -> Tensor:
+    shape = [d + b + a for d, b, a in zip(x.shape, before, after, strict=True)]
+    pads = context.builder.constant(np.stack([before, after], 1).astype(np.int32))
+    return context.builder.emit("MIRROR_PAD", [x, pads], shape, like=x, mode=mode)
 
 
 def _is_run(indices: np.ndarray) -> bool:

@@ -16,10 +16,11 @@ SMALL_PLANE = 64  # planes with fewer values are averaged at once
 def plane_mean(context: Lowering, x: Tensor) -> Tensor:
     """The mean of ``x`` (NHWC) over height and width, shape ``[N, 1, 1, C]``.
 
-    Pools while both sides can be divided into equal windows; the last step is MEAN.
+    Pools while both sides can be divided into equal windows; the last step is MEAN. A file for many sizes has no
+    windows that divide them all, and only the MEAN.
     """
     builder = context.builder
-    while x.shape[1] * x.shape[2] > SMALL_PLANE:
+    while not context.flexible and x.shape[1] * x.shape[2] > SMALL_PLANE:
         n, h, w, c = x.shape
         kernel = _window(h), _window(w)
         if kernel == (1, 1):

@@ -24,7 +24,7 @@ from export.tflite.builder import Tensor
 from export.tflite.lowering import Lowering, Perm
 from export.tflite.ops.formula import Formula
 from export.tflite.ops.matmul import fully_connected
-from export.tflite.ops.resize_forms import Phases, repeat_lines, tap_phases, write_phases
+from export.tflite.ops.resize_forms import Phases, multiplied_size, repeat_lines, tap_phases, write_phases
 from export.tflite.ops.spatial import channels_last
 from export.tflite.registry import lowering, unsupported
 
@@ -98,19 +98,25 @@ def plan(context: Lowering, node: ir.Node) -> tuple[Perm, list[Step]]:
     while axis >= 0:
         here, above = matrices.get(perm[axis]), matrices.get(perm[axis - 1]) if axis else None
         if here is not None and above is not None:
-            steps += _steps(value, axis - 1, (above, here))
+            steps += _steps(value, axis - 1, (above, here), context.flexible)
             axis -= 2
             continue
         if here is not None:
-            steps += _steps(value, axis, (here,))
+            steps += _steps(value, axis, (here,), context.flexible)
         axis -= 1
     return perm, steps
 
 
-def _steps(value: ir.Value, axis: int, matrices: tuple[np.ndarray, ...]) -> list[Step]:
-    """The operators for one axis or for two neighboring ones, which a single operator may do together."""
+def _steps(value: ir.Value, axis: int, matrices: tuple[np.ndarray, ...], flexible: bool) -> list[Step]:
+    """The operators for one axis or for two neighboring ones, which a single operator may do together.
+
+    ``flexible`` prefers a convolution, which need not know the size: one that is computed at run time makes all that
+    follows leave XNNPACK (a U-Net at 512 x 512 took 12 times as long).
+    """
     if all(_repeats(matrix) for matrix in matrices):
         return [Step("repeat", axis, matrices)]
+    if flexible and _is_phased(value, matrices):
+        return [Step("phases", axis, matrices)]
     picks = all(_picks(matrix) for matrix in matrices)
     for flags in FLAGS if value.dtype == ir.DataType.FLOAT else ():
         # XNNPACK takes RESIZE_BILINEAR alone, so single pixels are read by it too, if it weighs no neighbor.
@@ -121,12 +127,17 @@ def _steps(value: ir.Value, axis: int, matrices: tuple[np.ndarray, ...]) -> list
     for flags in FLAGS if value.dtype in NEAREST_TYPES else ():
         if all(np.array_equal(_nearest_kernel(m.shape[1], m.shape[0], flags, eight_bits), m) for m in matrices):
             return [Step("nearest", axis, matrices, flags)]
-    phased = value.dtype == ir.DataType.FLOAT and all(_phases(matrix) is not None for matrix in matrices)
-    if phased and not picks and len({matrix.shape[0] / matrix.shape[1] for matrix in matrices}) == 1:
+    if _is_phased(value, matrices) and not picks:
         return [Step("phases", axis, matrices)]
     if len(matrices) == 2:
-        return [*_steps(value, axis, matrices[:1]), *_steps(value, axis + 1, matrices[1:])]
+        return [*_steps(value, axis, matrices[:1], flexible), *_steps(value, axis + 1, matrices[1:], flexible)]
     return [Step("gather" if picks else "matrix", axis, matrices)]
+
+
+def _is_phased(value: ir.Value, matrices: tuple[np.ndarray, ...]) -> bool:
+    """Whether all axes are enlarged by one whole factor, with the same few taps at every pixel."""
+    factors = {matrix.shape[0] / matrix.shape[1] for matrix in matrices}
+    return value.dtype == ir.DataType.FLOAT and len(factors) == 1 and all(_phases(m) is not None for m in matrices)
 
 
 def _phases(matrix: np.ndarray) -> Phases | None:
@@ -208,8 +219,12 @@ def _write(context: Lowering, x: Tensor, step: Step) -> Tensor:
         code = "RESIZE_BILINEAR" if step.kind == "linear" else "RESIZE_NEAREST_NEIGHBOR"
         target = outputs if axes == 2 else (*outputs, 1)
         align, half = step.flags
+        wanted = builder.ints(target)
+        if context.flexible and all(b % a == 0 for a, b in zip(picture.shape[1:3], target, strict=True)):
+            factors = (b // a for a, b in zip(picture.shape[1:3], target, strict=True))
+            wanted = multiplied_size(context, picture, *factors)
         y = builder.emit(
-            code, [picture, builder.ints(target)], (picture.shape[0], *target, picture.shape[3]), like=x,
+            code, [picture, wanted], (picture.shape[0], *target, picture.shape[3]), like=x,
             alignCorners=align, halfPixelCenters=half,
         )  # fmt: skip
     return context.reshape(y, shape)

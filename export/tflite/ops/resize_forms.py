@@ -37,12 +37,24 @@ def repeat_lines(context: Lowering, x: Tensor, rows: int, columns: int) -> Tenso
     rows of ``W * C`` numbers. XNNPACK has no nearest-neighbor resize, but takes both.
     """
     n, h, w, c = x.shape
+    if context.flexible and rows == columns > 1:  # the same without a size: copies of a pixel, dealt out to a block
+        copies = concatenate(context, [x] * rows**2, 3)
+        shape = (n, h * rows, w * rows, c)
+        return context.builder.emit("DEPTH_TO_SPACE", [copies], shape, like=x, blockSize=rows)
     if columns > 1:
         x = context.reshape(concatenate(context, [x] * columns, 3), (n, h, w * columns, c))
     if rows > 1:
         line = context.reshape(x, (n, h, 1, w * columns * c))
         x = context.reshape(concatenate(context, [line] * rows, 2), (n, h * rows, w * columns, c))
     return x
+
+
+def multiplied_size(context: Lowering, x: Tensor, rows: int, columns: int) -> Tensor:
+    """Height and width of ``x`` (NHWC) at run time, times ``rows`` and ``columns``: int32 (2,)."""
+    builder = context.builder
+    shape = builder.emit("SHAPE", [x], (4,), dtype=np.int32, outType=np.int32)
+    sides = builder.emit("SLICE", [shape, builder.ints([1]), builder.ints([2])], (2,), dtype=np.int32)
+    return builder.emit("MUL", [sides, builder.ints([rows, columns])], (2,), dtype=np.int32)
 
 
 def tap_phases(matrix: np.ndarray, tolerance: float) -> Phases | None:
