@@ -69,7 +69,7 @@ def _conv(i: Sequence[Any], a: dict[str, Any]) -> torch.Tensor:
     if (top, left) != (bottom, right):
         raise SystemExit("A convolution with different pads at its two ends is not in this script; add it.")
     bias = i[2] if len(i) > 2 else None
-    return F.conv2d(i[0], i[1], bias, a["strides"], (top, left), a["dilations"], a["group"])
+    return F.conv2d(i[0], i[1], bias, a.get("strides", 1), (top, left), a.get("dilations", 1), a.get("group", 1))
 
 
 def _pad(i: Sequence[Any], a: dict[str, Any]) -> torch.Tensor:
