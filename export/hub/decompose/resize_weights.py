@@ -24,9 +24,10 @@ import onnx_ir as ir
 from export.hub.passes.rewrite import attribute, constant, dims
 from validate.errors import UnsupportedError
 
+TIE = 1e-6  # of a pixel: a place so near to the middle between two pixels is a tie to ONNX Runtime
 ROUNDINGS = {
-    "round_prefer_floor": lambda x: np.ceil(x - np.float32(0.5)),
-    "round_prefer_ceil": lambda x: np.floor(x + np.float32(0.5)),
+    "round_prefer_floor": lambda x: np.ceil(x.astype(np.float64) - 0.5 - TIE),
+    "round_prefer_ceil": lambda x: np.floor(x.astype(np.float64) + 0.5 + TIE),
     "floor": np.floor,
     "ceil": np.ceil,
 }

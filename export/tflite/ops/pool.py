@@ -68,11 +68,15 @@ def _pool_2d(context: Lowering, code: str, x: Tensor, window: Window, padding: s
 
 def _dilated(context: Lowering, code: str, x: Tensor, window: Window, output: Sizes) -> tuple[Tensor, Window]:
     """Folds the taps of each dilated axis by ``code``; the result and the window that is left, without pads."""
-    f, kernel, strides = Formula(context), list(window.kernel), list(window.strides)
+    kernel, strides = list(window.kernel), list(window.strides)
+
+    def fold(a: Tensor, b: Tensor) -> Tensor:
+        return context.builder.emit(code, [a, b], a.shape, like=a)
+
     for i, dilation in enumerate(window.dilations):
         if dilation > 1 and kernel[i] > 1:
             taps = [lines(context, x, i + 1, tap * dilation, output[i], strides[i]) for tap in range(kernel[i])]
-            x = reduce(lambda a, b: f.binary(code, a, b), taps)
+            x = reduce(fold, taps)
             kernel[i] = strides[i] = 1
     ones = (1,) * len(kernel)
     return x, Window(tuple(kernel), tuple(strides), ones, window.before, window.after).without_pads()
