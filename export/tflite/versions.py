@@ -17,10 +17,10 @@ BY_DTYPE = {
         "SOFTMAX": 2, "LOG_SOFTMAX": 2, "PAD": 2, "PADV2": 2, "RELU": 2, "RELU6": 2, "MEAN": 2, "SUM": 2, "MAXIMUM": 2,
         "MINIMUM": 2, "RESIZE_BILINEAR": 2, "RESIZE_NEAREST_NEIGHBOR": 2, "SLICE": 2, "STRIDED_SLICE": 2, "SPLIT": 2,
         "TRANSPOSE": 2, "GATHER": 2, "DEPTH_TO_SPACE": 2, "SPACE_TO_DEPTH": 2, "MIRROR_PAD": 2, "REDUCE_MAX": 2,
-        "REDUCE_MIN": 2, "TILE": 3, "BROADCAST_TO": 3, "ARG_MAX": 2,
+        "REDUCE_MIN": 2, "TILE": 3, "BROADCAST_TO": 3, "ARG_MAX": 2, "ARG_MIN": 2, "REVERSE_V2": 3,
     },
     "uint8": {"RELU": 2, "ABS": 2, "GELU": 2},
-    "bool": {"GATHER": 3, "TRANSPOSE": 3, "STRIDED_SLICE": 3, "ARG_MAX": 3},
+    "bool": {"GATHER": 3, "TRANSPOSE": 3, "STRIDED_SLICE": 3, "REVERSE_V2": 2},
     "int32": {"SIGN": 2, "ABS": 5, "SPLIT": 3},
     "int64": {"ADD": 4, "SUB": 4, "MUL": 5},
     "float16": {"DEQUANTIZE": 3, "CAST": 5},
@@ -62,7 +62,7 @@ def _by_option(operation: Operation, code: str, options: dict, rank: int) -> int
         return 3
     if code == "RESIZE_NEAREST_NEIGHBOR" and (options.get("halfPixelCenters") or options.get("alignCorners")):
         return 3
-    if code == "CAST" and operation.outputs[0].dtype == np.int8:
+    if code == "CAST" and np.int8 in (operation.inputs[0].dtype, operation.outputs[0].dtype):
         return 3
     if code == "MUL" and all(t is not None and t.quantization for t in operation.inputs):
         (a,), (b,), (y,) = (t.quantization.scale for t in (*operation.inputs, *operation.outputs))
