@@ -33,8 +33,10 @@ _CLOSED = frozenset(
         "Less",
         "LessOrEqual",
         "Max",
+        "MaxPool",
         "Min",
         "Pad",
+        "Resize",
     }
     | {"ReduceMax", "ReduceMin", "Relu", "Reshape", "ReverseSequence", "Sign", "Slice", "SpaceToDepth", "Split"}
     | {"Squeeze", "Tile", "TopK", "Transpose", "Unsqueeze", "Where"}

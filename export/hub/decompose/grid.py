@@ -9,6 +9,8 @@ indices and weights. https://onnx.ai/onnx/operators/onnx__GridSample.html
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.tape import Tape
@@ -22,57 +24,69 @@ PADDINGS = ("zeros", "border", "reflection")
 
 
 @decomposes("GridSample", 20)
-def grid_sample_cubic(node: ir.Node) -> bool:
-    """Cubic, which no target has."""
-    return attribute(node, "mode", "linear") == "cubic" and grid_sample(node)
+def grid_sample_beyond_linear(node: ir.Node) -> bool:
+    """Cubic, which no target has, and nearest, of which Core ML does not say how it rounds."""
+    return attribute(node, "mode", "linear") in ("cubic", "nearest") and grid_sample(node)
 
 
 @decomposes("GridSample", 20, on_request=True)
 def grid_sample(node: ir.Node) -> bool:
-    """Pictures, that is four axes, in every mode."""
-    if len(shape_of(node)) != 4:
-        raise unsupported(node, "only pictures, with two axes of space, are sampled by a grid")
+    """Any number of axes; cubic, as ONNX Runtime has it, for pictures only."""
     mode, padding = attribute(node, "mode", "linear"), attribute(node, "padding_mode", "zeros")
     if mode not in MODES or padding not in PADDINGS:
         raise unsupported(node, f"mode '{mode}' with padding '{padding}' is not defined")
+    if mode == "cubic" and len(shape_of(node)) != 4:
+        raise unsupported(node, "cubic is for pictures, with two axes of space")
     replace(node, lambda tape: _Sampler(node, tape, mode, padding).sample())
     return True
 
 
 class _Sampler:
-    """Writes one GridSample on a tape; tensors of places are (N, h, w)."""
+    """Writes one GridSample on a tape; tensors of places are (N, h, w), or of as many axes as the input has in space."""
 
     def __init__(self, node: ir.Node, tape: Tape, mode: str, padding: str) -> None:
         self.node, self.tape, self.mode, self.padding = node, tape, mode, padding
         self.x, self.grid = node.inputs
-        self.batch, self.channels, self.height, self.width = shape_of(node)
-        self.out = shape_of(node, 1)[1:3]
+        self.batch, self.channels, *self.sizes = shape_of(node)
+        self.out = shape_of(node, 1)[1:-1]
         self.aligned = bool(attribute(node, "align_corners", 0))
 
     def sample(self) -> ir.Value:
-        places = [self._pixels(axis, size) for axis, size in ((1, self.height), (0, self.width))]
-        if self.mode != "cubic" and self.padding != "zeros":
-            places = [self._inside(p, n) for p, n in zip(places, (self.height, self.width), strict=True)]
-        rows, columns = (self._taps(p, n) for p, n in zip(places, (self.height, self.width), strict=True))
-        pixels = self.op("Transpose", self.x, perm=[0, 2, 3, 1])
-        pixels = self.reshape(pixels, (self.batch * self.height * self.width, self.channels))
+        rank = len(self.sizes)
+        taps = []
+        for axis, size in enumerate(self.sizes):  # the grid names the last axis first
+            place = self._pixels(rank - 1 - axis, size)
+            if self.mode != "cubic" and self.padding != "zeros":
+                place = self._inside(place, size)
+            taps.append(self._taps(place, size))
+        pixels = self.op("Transpose", self.x, perm=[0, *range(2, rank + 2), 1])
+        pixels = self.reshape(pixels, (self.batch * math.prod(self.sizes), self.channels))
+        first = None
+        if self.batch > 1:
+            starts = np.arange(self.batch).reshape(-1, *[1] * rank) * self.sizes[0]
+            first = whole(self.node, starts, "first")
+        y = self.reshape(self._sum(pixels, first, taps), (self.batch, *self.out, self.channels))
+        return self.op("Transpose", y, perm=[0, rank + 1, *range(1, rank + 1)])
+
+    def _sum(
+        self, pixels: ir.Value, line: ir.Value | None, taps: list[list[tuple[ir.Value, ir.Value | None]]]
+    ) -> ir.Value:
+        """The weighed pixels of all axes from the one whose lines ``line`` counts, one row a place."""
+        axis = len(self.sizes) - len(taps)
         total = None
-        for row, row_weight in rows:
-            line = None
-            for column, weight in columns:
-                index = self.op("Add", self.op("Mul", row, whole(self.node, self.width, "width")), column)
-                if self.batch > 1:
-                    first = np.arange(self.batch).reshape(-1, 1, 1) * self.height * self.width
-                    index = self.op("Add", index, whole(self.node, first, "first"))
-                taken = self.op("Gather", pixels, self.reshape(index, (-1,)), axis=0)
-                line = self._plus(line, self._weighed(taken, weight))
-            total = self._plus(total, self._weighed(line, row_weight))
-        y = self.reshape(total, (self.batch, *self.out, self.channels))
-        return self.op("Transpose", y, perm=[0, 3, 1, 2])
+        for pixel, weight in taps[0]:
+            index = pixel if line is None else self.op("Add", line, pixel)
+            if len(taps) > 1:
+                index = self.op("Mul", index, whole(self.node, self.sizes[axis + 1], "length"))
+                part = self._sum(pixels, index, taps[1:])
+            else:
+                part = self.op("Gather", pixels, self.reshape(index, (-1,)), axis=0)
+            total = self._plus(total, self._weighed(part, weight))
+        return total
 
     def _pixels(self, axis: int, size: int) -> ir.Value:
         """Where along one axis, in pixels: a x + b."""
-        x = self.op("Gather", self.grid, whole(self.node, axis, "axis"), axis=3)
+        x = self.op("Gather", self.grid, whole(self.node, axis, "axis"), axis=len(self.sizes) + 1)
         if self.aligned:
             return self.op("Mul", self.op("Add", x, self.number(1)), self.number((size - 1) / 2))
         scaled = self.op("Mul", self.op("Add", x, self.number(1)), self.number(size))

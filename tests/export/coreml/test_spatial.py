@@ -177,3 +177,16 @@ def test_refusal_names_node_and_reason(tmp_path: Path, op: str, inputs: list, at
     model = one_node(op, *inputs, **attributes)
     with pytest.raises(UnsupportedError, match=rf"'odd_one' \({op}.*{reason}"):
         painted(model, [value for value in inputs if isinstance(value, np.ndarray)], tmp_path, "fp32")
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_bytes_are_pooled_padded_and_resized(tmp_path: Path, dtype: type) -> None:
+    limits = np.iinfo(dtype)
+    x = RANDOM.integers(limits.min, limits.max + 1, (1, 3, 6, 7)).astype(dtype)
+    for model in (
+        one_node("MaxPool", x, kernel_shape=[3, 2], pads=[1, 0, 1, 1], strides=[2, 1]),
+        one_node("Pad", x, n(0, 0, 1, 0, 0, 0, 2, 1), Const(np.array(limits.max, dtype))),
+        one_node("Resize", x, None, Const(np.float32([1, 1, 2, 2])), mode="nearest"),
+    ):
+        (y,) = painted(model, [x], tmp_path, "fp16")
+        np.testing.assert_array_equal(y, run(model, {"x0": x})["y"])
