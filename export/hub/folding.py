@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 
+import numpy as np
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 from onnx_ir.passes import common
 from onnxscript import optimizer
 
-from export.hub.passes.rewrite import constant, dims
+from export.hub.passes.rewrite import constant, dims, new_constant
 from export.hub.shapes import INFERENCE_OPSET
 from validate.errors import BrushportError, short
 
@@ -31,7 +32,7 @@ def fold_constants(model: ir.Model) -> None:
     model.opset_imports[""], opset = INFERENCE_OPSET, model.opset_imports[""]
     log = logging.getLogger(optimizer.__name__)
     level = log.level
-    log.setLevel(logging.CRITICAL)  # what cannot be computed is refuse_failed's to say, in a sentence
+    log.setLevel(logging.CRITICAL)  # what cannot be computed is fold_rest's to say, in a sentence
     try:
         optimizer.fold_constants(model, onnx_shape_inference=True, output_size_limit=NO_LIMIT, should_fold=_should_fold)
     except (RuntimeError, ValueError, TypeError, ir.passes.PassError) as error:
@@ -40,26 +41,49 @@ def fold_constants(model: ir.Model) -> None:
         model.opset_imports[""] = opset
         log.setLevel(level)
     clean_up(model)
+    if fold_rest(model):
+        fold_constants(model)
 
 
-def refuse_failed(model: ir.Model) -> None:
-    """Raise :class:`BrushportError` naming the first node of constants alone that do not fit together."""
-    for node in model.graph:
+def fold_rest(model: ir.Model) -> int:
+    """Compute the nodes of constants alone that the evaluator left: those of several outputs; returns how many.
+
+    Raises :class:`BrushportError` naming the first one whose constants do not fit together.
+    """
+    count = 0
+    for node in list(model.graph):
         known = [constant(value) for value in node.inputs if value is not None]
         if node.op_type in KEPT_OPS or not known or any(array is None for array in known):
             continue
         if any(math.prod(dims(value) or ()) > MAX_SMALL_ELEMENTS for value in (*node.inputs, *node.outputs) if value):
             continue
-        try:
-            proto = ir.serde.serialize_node(node)
-            evaluator = ReferenceEvaluator(proto, opsets={"": INFERENCE_OPSET})
-            evaluator.run(None, {v.name: a for v, a in zip(filter(None, node.inputs), known, strict=True)})
-        except NotImplementedError:
-            continue
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise BrushportError(
-                f"Node '{node.name}' ({node.op_type}) computes a constant that cannot be computed: {short(error)}."
-            ) from error
+        count += _compute(node, known)
+    return count
+
+
+def _compute(node: ir.Node, known: list[np.ndarray]) -> bool:
+    """Replace one node by its values; ``False`` if there is no evaluator for it, or the values are too many."""
+    names = [value.name for value in node.inputs if value is not None]
+    wanted = [value for value in node.outputs if value.name]
+    try:
+        evaluator = ReferenceEvaluator(ir.serde.serialize_node(node), opsets={"": INFERENCE_OPSET})
+        found = evaluator.run([value.name for value in wanted], dict(zip(names, known, strict=True)))
+    except NotImplementedError:
+        return False
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise BrushportError(
+            f"Node '{node.name}' ({node.op_type}) computes a constant that cannot be computed: {short(error)}."
+        ) from error
+    arrays = [np.asarray(array) for array in found]
+    if any(array.size > MAX_SMALL_ELEMENTS or array.dtype == object for array in arrays):
+        return False
+    nodes = [
+        ir.node("Identity", [new_constant(node.graph, a, f"{v.name}_value")])
+        for v, a in zip(wanted, arrays, strict=True)
+    ]
+    values = [new.outputs[0] for new in nodes]
+    ir.convenience.replace_nodes_and_values(node.graph, node, [node], nodes, wanted, values)
+    return True
 
 
 def clean_up(model: ir.Model) -> None:

@@ -89,7 +89,8 @@ def load_hub(
         write_metadata(model, {**metadata, "styles": list(names)})
     forget_shapes(model)
     resolve(model)
-    decompose(model)
+    if decompose(model):
+        resolve(model)
     seen = None if tensors else find_input_range([value for value in model.graph.inputs if is_picture(value)])
     seen = seen or widened
     simplify(model)

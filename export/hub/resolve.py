@@ -6,12 +6,13 @@ import onnx_ir as ir
 
 from export.hub.ceil_mode import settle_ceil_mode
 from export.hub.decompose import decompose_node
-from export.hub.folding import fold_constants, refuse_failed
+from export.hub.empty import drop_empty
+from export.hub.folding import fold_constants
 from export.hub.opset import refuse_subgraphs, settle
 from export.hub.shapes import infer_shapes, is_static, require_static
 
 MAX_ROUNDS = 8  # shapes found in one round let the next one fold more
-SHAPING_OPS = ("Compress",)  # without a static shape until they are rewritten
+SHAPING_OPS = ("Col2Im", "Compress")  # without a static shape until they are rewritten
 
 
 def resolve(model: ir.Model) -> None:
@@ -26,10 +27,10 @@ def resolve(model: ir.Model) -> None:
         refuse_subgraphs(model)
         settle(model)
         settle_ceil_mode(model)
-        refuse_failed(model)
         infer_shapes(model)
-        shaping = [node for node in model.graph if node.op_type in SHAPING_OPS]
-        if not sum(decompose_node(node) for node in shaping) and not _depends_on_shapes(model):
+        shaping = [node for node in model.graph if node.op_type in SHAPING_OPS and is_static(model, node.inputs[:1])]
+        changed = drop_empty(model) + sum(decompose_node(node) for node in shaping)
+        if not changed and not _depends_on_shapes(model):
             break
     require_static(model)
 

@@ -42,7 +42,7 @@ def grid_sample(node: ir.Node) -> bool:
 
 
 class _Sampler:
-    """Writes one GridSample on a tape; tensors of places are (N, h, w), or of as many axes as the input has in space."""
+    """Writes one GridSample on a tape; tensors of places are (N, h, w), with as many axes as the input has in space."""
 
     def __init__(self, node: ir.Node, tape: Tape, mode: str, padding: str) -> None:
         self.node, self.tape, self.mode, self.padding = node, tape, mode, padding

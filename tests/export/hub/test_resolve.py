@@ -20,6 +20,7 @@ NUMBERS = {
     "scale": normal(4),
     "some": np.array([True, False, True, False]),
     "unit": np.float32(1),
+    "parts": np.array([0, 4]),
 }
 BRANCHES = """
     then_branch = t () => (float[1,4,6,8] u) { w = Abs(x) u = Mul(w, half) },
@@ -57,6 +58,11 @@ CASES = [
     ("i = NonZero(some)  j = Squeeze(i, first)  y = Gather<axis=1>(x, j)", {"Gather": 1}),
     ("s = Shape<start=3>(x)  n = Squeeze(s)  r = Range(zero, n, one)  f = Cast<to=1>(r)  y = Mul(x, f)", {"Mul": 1}),
     ("s = Shape(x)  c = ConstantOfShape<value=float[1]{2.0}>(s)  y = Mul(x, c)", {"Mul": 1}),
+    (
+        "s = Shape(x)  a, b, c, d = Split<axis=0, num_outputs=4>(s)  t = Concat<axis=0>(a, c, b, d)  y = Reshape(x, t)",
+        {"Reshape": 1},
+    ),
+    ("a, b = Split<axis=1>(x, parts)  c = Relu(b)  y = Concat<axis=1>(a, c)", {"Relu": 1}),
     ("n = Size(x)  f = Cast<to=1>(n)  y = Div(x, f)", {"Div": 1}),
     ("m = MaxPool<kernel_shape=[1,2], strides=[1,3], ceil_mode=1>(x)  s = Shape(m)  y = Reshape(m, s)", {"MaxPool": 1}),
 ]
