@@ -26,6 +26,9 @@ from validate.ports import Port
 PRECISIONS = ("fp32", "fp16", "int8")
 IO_STYLES = ("image", "tensor")
 UINT8_STEPS = 255
+MAX_RANK = 6  # of XNNPACK's tensors
+VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout")
+MAX_VIEW_RANK = 8  # of the TRANSPOSE kernel
 
 
 def compile_tflite(
@@ -102,6 +105,11 @@ def _lower_node(context: Lowering, node: ir.Node) -> None:
             raise UnsupportedError(
                 f"Node '{node.name}' ({node.op_type}): the shape of '{value.name}' is not fixed; give the picture size."
             )
+    axes = max(
+        (len(value.shape) for value in (*node.inputs, *node.outputs) if value is not None and value.name), default=0
+    )
+    if axes > (MAX_VIEW_RANK if node.op_type in VIEWS else MAX_RANK):
+        raise unsupported(node, f"it has {axes} axes, more than LiteRT's kernels take; merge some by a Reshape.")
     try:
         if not lower_quantized(context, node):
             rule(context, node)

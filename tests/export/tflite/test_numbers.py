@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from tests.export.tflite.support import compile_bytes, model_of, run_tflite
+from validate.errors import UnsupportedError
 
 
 def run(op_type: str, feeds: dict[str, np.ndarray], **attributes) -> np.ndarray:
@@ -59,3 +60,13 @@ def test_an_index_outside_is_an_error_not_a_number(op_type):
         feeds["u"] = np.ones((1, 4), np.float32)
     with pytest.raises(RuntimeError, match="out of bounds"):
         run(op_type, feeds)
+
+
+def test_more_than_six_axes_can_only_be_moved():
+    x = np.arange(2.0**8, dtype=np.float32).reshape((2,) * 8)
+    order = [3, 0, 7, 5, 1, 2, 6, 4]
+    np.testing.assert_array_equal(run("Transpose", {"x": x}, perm=order), x.transpose(order))
+    for op_type, attributes in (("ReduceSum", {}), ("Softmax", {}), ("Concat", {"axis": 0}), ("Add", {})):
+        feeds = {"x": x} if op_type in ("ReduceSum", "Softmax") else {"x": x, "z": x}
+        with pytest.raises(UnsupportedError, match="8 axes"):
+            run(op_type, feeds, **attributes)
