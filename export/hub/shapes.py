@@ -100,6 +100,12 @@ def fix_input_shapes(model: ir.Model, size: tuple[int, int] | None, *, any_batch
                 f"The input '{value.name}' has an open size, {shape_text(value.shape)}; choose one with --size, "
                 "for example --size 512 or --size 480x640."
             )
+        if 0 in dims:
+            readers = " and ".join(sorted({node.op_type for node in value.consumers()}))
+            raise UnsupportedError(
+                f"The input '{value.name}' of {readers or 'the model'} is empty, {shape_text(value.shape)}, and "
+                "runtimes on phones hold no empty tensors; export the ONNX file again without it."
+            )
         if not all(isinstance(d, int) and d > 0 for d in dims):
             raise BrushportError(
                 f"The input '{value.name}' has open dimensions, {shape_text(value.shape)}; export the ONNX file again "

@@ -75,7 +75,7 @@ def _prepare(case, subject: onnx.NodeProto) -> BackendCase:
     model = onnx.ModelProto()
     model.CopyFrom(case.model)
     given, expected = case.data_sets[0]
-    values = {info.name: np.asarray(value) for info, value in zip(model.graph.input, given, strict=True)}
+    values = {info.name: _array(value) for info, value in zip(model.graph.input, given, strict=True)}
     positions = PARAMETERS.get(subject.op_type, ((), ""))[0]
     frozen = {subject.input[i] for i in positions if i < len(subject.input) and subject.input[i]}
     kept = [info for info in model.graph.input if info.name not in frozen]
@@ -89,7 +89,12 @@ def _prepare(case, subject: onnx.NodeProto) -> BackendCase:
         subject.op_type,
         model.SerializeToString(),
         {name: value for name, value in values.items() if name not in frozen},
-        {info.name: np.asarray(value) for info, value in zip(model.graph.output, expected, strict=True)},
+        {info.name: _array(value) for info, value in zip(model.graph.output, expected, strict=True)},
         case.rtol,
         case.atol,
     )
+
+
+def _array(value: object) -> np.ndarray:
+    """A stored value, which some cases keep as a TensorProto."""
+    return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
