@@ -117,6 +117,16 @@ def test_small_integers(dtype: type, tmp_path: Path) -> None:
         np.testing.assert_array_equal(results[name], value, err_msg=name)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 7])
+def test_output_that_is_a_constant(value: float, tmp_path: Path) -> None:
+    """It is computed from the input, whatever that holds."""
+    feeds = {"x": np.full((3, 5), value, np.float32)}
+    nodes = [helper.make_node("Shape", ["x"], ["shape"]), helper.make_node("Size", ["x"], ["size"])]
+    results = compiled(model(nodes, feeds, {}), feeds, tmp_path, "fp16")
+    np.testing.assert_array_equal(results["shape"], [3, 5])
+    np.testing.assert_array_equal(results["size"], 15)
+
+
 @pytest.mark.parametrize(
     ("op", "inputs", "attributes", "reason"),
     [

@@ -17,6 +17,7 @@ M = RNG.standard_normal((5, 10)).astype(np.float32)
 Y = RNG.uniform(-2, 2, SHAPE).astype(np.float32)
 Y[0, 0, :3] = 0.5
 ZERO = np.arange(8, dtype=np.uint8)
+_LENGTHS = [1, 5, 3, 6, 2, 2, 4, 6]
 PERM = RNG.permutation(10).astype(np.int32)
 
 
@@ -336,6 +337,10 @@ CASES = {
         _torch(F.interpolate, size=(13, 4), mode="nearest"),
     ),
     "reverse": (lambda mb, x: mb.reverse(x=x, axes=[1, -1]), lambda x: x[:, ::-1, :, ::-1]),
+    "reverse_sequence": (
+        lambda mb, x: mb.reverse_sequence(x=x, lengths=np.int32(_LENGTHS), seq_axis=2, batch_axis=1),
+        lambda x: np.stack([np.concatenate([x[:, i, :n][:, ::-1], x[:, i, n:]], 1) for i, n in enumerate(_LENGTHS)], 1),
+    ),
     "round": (lambda mb, x: mb.round(x=mb.mul(x=mb.floor(x=x), y=0.5)), lambda x: np.rint(np.floor(x) * 0.5)),
     "rsqrt": (lambda mb, x: mb.rsqrt(x=mb.square(x=x), epsilon=0.3), lambda x: 1 / np.sqrt(x**2 + 0.3)),
     "scaled_dot_product_attention": (
