@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common
 
@@ -28,6 +29,10 @@ def standardize(model: ir.Model) -> ir.Model:
     version = _opset(model)
     if version is None:
         raise BrushportError("The model does not say which opset it uses; export the ONNX file again.")
+    if version < OLDEST_OPSET and all(
+        _same_definition(node, version, OLDEST_OPSET) for node in ir.traversal.RecursiveGraphIterator(model.graph)
+    ):
+        version = OLDEST_OPSET
     if not OLDEST_OPSET <= version <= NEWEST_OPSET:
         raise UnsupportedError(
             f"The model uses opset {version}; Brushport reads opset {OLDEST_OPSET} to {NEWEST_OPSET}, so export the "
@@ -47,6 +52,16 @@ def standardize(model: ir.Model) -> ir.Model:
     model.opset_imports[""] = HUB_OPSET
     model.ir_version = MAX_IR_VERSION
     return model
+
+
+def _same_definition(node: ir.Node, version: int, other: int) -> bool:
+    """Whether the operator of ``node`` is the same in two opsets."""
+    if not onnx.defs.has(node.op_type, version):
+        return False
+    return (
+        onnx.defs.get_schema(node.op_type, version).since_version
+        == onnx.defs.get_schema(node.op_type, other).since_version
+    )
 
 
 def settle(model: ir.Model) -> None:

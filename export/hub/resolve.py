@@ -21,6 +21,7 @@ def resolve(model: ir.Model) -> None:
     Raises :class:`~validate.errors.BrushportError` naming the first node whose shape depends on what the network is
     fed, or whose constants do not fit together, and whatever the steps raise.
     """
+    origins = {value.name: node.op_type for node in model.graph for value in node.outputs if value.name}
     settle_ceil_mode(model)
     for _ in range(MAX_ROUNDS):
         fold_constants(model)
@@ -32,7 +33,7 @@ def resolve(model: ir.Model) -> None:
         changed = drop_empty(model) + sum(decompose_node(node) for node in shaping)
         if not changed and not _depends_on_shapes(model):
             break
-    require_static(model)
+    require_static(model, origins)
 
 
 def _depends_on_shapes(model: ir.Model) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 import onnx_ir as ir
@@ -160,18 +160,26 @@ def is_static(model: ir.Model, values: Iterable[ir.Value] | None = None) -> bool
     )
 
 
-def require_static(model: ir.Model) -> None:
-    """Raise :class:`BrushportError` naming the first node with an output of open shape or unknown dtype."""
+def require_static(model: ir.Model, origins: Mapping[str, str] | None = None) -> None:
+    """Raise :class:`BrushportError` naming the first node with an output of open or empty shape or unknown dtype.
+
+    ``origins`` are the operators that values came from before constants were folded.
+    """
     for node in model.graph:
         for value in node.outputs:
-            if not value.name:
+            if not value.name or is_static(model, [value]):
                 continue
-            if not is_static(model, [value]):
-                shape = "unknown" if value.shape is None else shape_text(value.shape)
-                raise BrushportError(
-                    f"Node '{node.name}' ({node.op_type}) has an output whose shape is not fixed ({shape}); export "
-                    "the model so that all shapes follow from the input's size."
+            shape = "unknown" if value.shape is None else shape_text(value.shape)
+            named = f"Node '{node.name}' ({(origins or {}).get(value.name, node.op_type)}) has an output"
+            if value.shape is not None and any(d == 0 for d in value.shape):
+                raise UnsupportedError(
+                    f"{named} that is empty ({shape}), and runtimes on phones hold no empty tensors; export the model "
+                    "without it."
                 )
+            raise BrushportError(
+                f"{named} whose shape is not fixed ({shape}); export the model so that all shapes follow from the "
+                "input's size."
+            )
 
 
 def _is_port_dtype(dtype: ir.DataType) -> bool:
