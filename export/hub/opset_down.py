@@ -43,6 +43,8 @@ def expand_functions(model: ir.Model, version: int) -> ir.Model:
     _state_defaults(model, version)  # which the definitions refer to, and the inliner does not fill in
     proto = onnx.shape_inference.infer_shapes(ir.to_proto(model), data_prop=True)
     if found & set(EXPANDED):
+        # The inliner looks up the type even of an input that is left out, whose name is empty.
+        proto.graph.value_info.add(name="").type.tensor_type.elem_type = onnx.TensorProto.FLOAT
         names = [("", name) for name in EXPANDED]
         proto = onnx.inliner.inline_selected_functions(proto, names, inline_schema_functions=True)
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)

@@ -25,8 +25,9 @@ PADDINGS = ("zeros", "border", "reflection")
 
 @decomposes("GridSample", 20)
 def grid_sample_beyond_linear(node: ir.Node) -> bool:
-    """Cubic, which no target has, and nearest, of which Core ML does not say how it rounds."""
-    return attribute(node, "mode", "linear") in ("cubic", "nearest") and grid_sample(node)
+    """Cubic and volumes, which no target has, and nearest, of which Core ML does not say how it rounds."""
+    beyond = attribute(node, "mode", "linear") in ("cubic", "nearest") or len(shape_of(node)) != 4
+    return beyond and grid_sample(node)
 
 
 @decomposes("GridSample", 20, on_request=True)
