@@ -219,9 +219,9 @@ def test_an_input_that_is_also_the_output(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("op", "attributes", "reason"),
     [
-        ("MaxPool", {"kernel_shape": [2, 2], "dilations": [2, 2]}, "dilations"),
-        ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}, "beyond"),
-        ("Cast", {"to": TensorProto.INT8}, "cast"),
+        ("MaxPool", {"kernel_shape": [2, 2], "dilations": [2, 2], "auto_pad": "SAME_UPPER"}, "dilated"),
+        ("AveragePool", {"kernel_shape": [1, 1], "strides": [2, 2], "ceil_mode": 1}, "behind the picture"),
+        ("Cast", {"to": TensorProto.UINT64}, "uint64"),
     ],
 )  # fmt: skip
 def test_unsupported_attribute_is_an_error(tmp_path: Path, op: str, attributes: dict, reason: str) -> None:
