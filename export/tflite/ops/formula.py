@@ -13,6 +13,7 @@ import numpy as np
 
 from export.tflite.builder import Tensor
 from export.tflite.lowering import Lowering
+from export.tflite.ops.lines import emit_binary
 
 Operand = Tensor | float
 # TFLite reads these as quantized numbers: kernels of arithmetic misread or, without a scale, end the process.
@@ -23,7 +24,7 @@ class Formula:
     """Elementwise operators over tensors and numbers, with NumPy's broadcasting."""
 
     def __init__(self, context: Lowering) -> None:
-        self._builder = context.builder
+        self._context, self._builder = context, context.builder
 
     def tensor(self, operand: Operand, dtype: Any = np.float32) -> Tensor:
         """A number as a scalar constant; a tensor as it is."""
@@ -38,7 +39,7 @@ class Formula:
         kind = next(o.dtype for o in (a, b) if isinstance(o, Tensor))
         a, b = self.tensor(a, kind), self.tensor(b, kind)
         shape = np.broadcast_shapes(a.shape, b.shape)
-        return self._builder.emit(code, [a, b], shape, dtype=kind if dtype is None else dtype)
+        return emit_binary(self._context, code, a, b, shape, kind if dtype is None else dtype)
 
     def widened(self, formula: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
         """``formula(*tensors)``, for 8-bit whole numbers computed in int32 and cast back, which wraps as ONNX does."""

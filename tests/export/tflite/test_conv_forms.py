@@ -82,7 +82,7 @@ def test_large_kernel_to_few_channels(kernel, channels, padded):
     assert written[-2:] == ["CONV_2D", "DEPTH_TO_SPACE"]
 
 
-@pytest.mark.parametrize("kernel", [(5, 5), (9, 9), (5, 7), (6, 6), (5, 8)])
+@pytest.mark.parametrize("kernel", [(7, 7), (9, 9), (7, 9), (8, 8), (7, 10)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("padded", [True, False])
 def test_large_kernel_of_few_channels(kernel, channels, padded):
