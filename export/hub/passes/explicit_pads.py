@@ -8,6 +8,8 @@ VALID cuts nothing unless an output_shape is given, which cuts as NOTSET does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from export.hub.passes.rewrite import attribute, dims
@@ -43,6 +45,8 @@ def _make_explicit(node: ir.Node) -> bool:
             or any(r < n for r, n in zip(reaches, wide, strict=True))
         ):
             return False  # ONNX Runtime forgets dilation and ceil_mode here, and pads by negative numbers
+    if mode != "VALID" and node.op_type == "Conv" and _leaves_gaps(narrow, wide, strides, kernel, dilations):
+        return False
     begins, ends, extra = [], [], []
     for axis in range(spatial):
         reach = (narrow[axis] - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1
@@ -58,3 +62,11 @@ def _make_explicit(node: ir.Node) -> bool:
     node.attributes.pop("auto_pad")
     node.attributes["pads"] = ir.AttrInt64s("pads", begins + ends)
     return True
+
+
+def _leaves_gaps(narrow: Sequence[int], wide: Sequence[int], *window: Sequence[int]) -> bool:
+    """Whether a convolution leaves two lines or more at the end unread, where ONNX Runtime pads by negative numbers."""
+    return any(
+        size - ((count - 1) * stride + (k - 1) * dilation + 1) > 1
+        for count, size, stride, k, dilation in zip(narrow, wide, *window, strict=True)
+    )

@@ -98,11 +98,14 @@ def lines(context: Lowering, x: Tensor, axis: int, start: int, count: int, step:
 
 def crop(context: Lowering, x: Tensor, axis: int, start: int, length: int) -> Tensor:
     """``length`` lines along ``axis`` from ``start`` on, which may lie outside: there they are zeros."""
-    size = x.shape[axis]
-    low, high = min(max(start, 0), size), min(max(start + length, 0), size)
-    before = [0] * x.rank
-    after = [0] * x.rank
-    before[axis], after[axis] = max(-start, 0), max(start + length - size, 0)
+    low, high = max(start, 0), min(start + length, x.shape[axis])
+    if low >= high:
+        line = take(context, x, axis, 0, 1)
+        x = context.builder.emit("MUL", [line, context.builder.constant(np.float32(0))], line.shape)
+        low, high, start = 0, 1, 0
+    before, after = [0] * x.rank, [0] * x.rank
+    before[axis] = low - start
+    after[axis] = length - before[axis] - (high - low)
     return pad_axes(context, take(context, x, axis, low, high - low), before, after)
 
 

@@ -82,12 +82,15 @@ def read_window(context: Lowering, node: ir.Node, kernel: Sizes, size: Sizes, ou
     if auto_pad == "VALID":
         window = window.without_pads()
     elif auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        _refuse_gaps(node, window, size)
         small, large = window.same_pads(size)
         if auto_pad == "SAME_LOWER":
             small, large = large, small
         window = Window(window.kernel, strides, dilations, small, large)
     elif auto_pad != "NOTSET":
         raise unsupported(node, f"auto_pad '{auto_pad}' is not defined.")
+    if any(n + b + a < r for n, b, a, r in zip(size, window.before, window.after, window.reach, strict=True)):
+        raise unsupported(node, "its window is larger than its padded input.")
     needed = [(o - 1) * s + k for o, s, k in zip(output, strides, window.reach, strict=True)]
     after = tuple(max(a, n - i - b) for a, n, i, b in zip(window.after, needed, size, window.before, strict=True))
     last = [(o - 1) * s - b for o, s, b in zip(output, strides, window.before, strict=True)]
@@ -97,6 +100,16 @@ def read_window(context: Lowering, node: ir.Node, kernel: Sizes, size: Sizes, ou
     if tuple(p // s + 1 for p, s in zip(padded, strides, strict=True)) != tuple(output):
         raise unsupported(node, f"its windows do not give the output of {list(output)} that the model states.")
     return Window(window.kernel, strides, dilations, window.before, after)
+
+
+def _refuse_gaps(node: ir.Node, window: Window, size: Sizes) -> None:
+    """ONNX Runtime forgets a pool's dilation here, and pads by negative numbers where lines at the end stay unread."""
+    if node.op_type.endswith("Pool") and max(window.dilations) > 1:
+        raise unsupported(node, "auto_pad of dilated windows is read in different ways; state its pads instead.")
+    unread = 1 if node.op_type == "Conv" else 0
+    for n, s, r in zip(size, window.strides, window.reach, strict=True):
+        if n - ((-(-n // s) - 1) * s + r) > unread:
+            raise unsupported(node, "auto_pad with windows far apart means negative pads; state its pads instead.")
 
 
 def pad_nhwc(context: Lowering, x: Tensor, before: Pair, after: Pair, fill: np.ndarray | None = None) -> Tensor:

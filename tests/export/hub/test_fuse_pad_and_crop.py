@@ -9,6 +9,7 @@ from tests.export.hub.graphs import apply, normal, ops, prepared
 IMAGE = "g (float[1,4,9,8] x) => (float[N,C,H,W] y)"
 WEIGHTS = {
     "w": normal(6, 4, 3, 3),
+    "one_by_one": normal(6, 4, 1, 1),
     "u": normal(4, 6, 3, 3),
     "p": np.array([0, 0, 1, 0, 0, 0, 2, 1]),
     "spatial": np.array([1, 0, 1, 1]),
@@ -126,6 +127,7 @@ def test_auto_pad_becomes_explicit(expression, mode):
         'MaxPool<auto_pad="SAME_UPPER", kernel_shape=[2,2], dilations=[2,2]>(x)',
         'AveragePool<auto_pad="SAME_UPPER", kernel_shape=[2,1], strides=[2,3]>(x)',
         'AveragePool<auto_pad="SAME_UPPER", kernel_shape=[1,1], strides=[2,2], ceil_mode=1>(x)',
+        'Conv<auto_pad="SAME_UPPER", strides=[1,4]>(x, one_by_one)',
     ],
 )
 def test_auto_pad_that_onnx_runtime_reads_differently_stays(expression):
