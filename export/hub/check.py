@@ -110,7 +110,7 @@ def _widest(model: ir.Model) -> int:
 
 
 def _require_running(hub: Hub) -> None:
-    """Raise :class:`BrushportError` if ONNX Runtime cannot run the hub either: then nothing could prove a target's file.
+    """Raise :class:`BrushportError` if ONNX Runtime cannot run the hub either: nothing could prove a target's file.
 
     A damaged file may pass every check of shapes and still hold weights that do not fit their operator.
     """

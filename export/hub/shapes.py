@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import onnx
@@ -16,6 +17,7 @@ IMAGE_CHANNELS = (1, 3)
 INFERENCE_OPSET = 22
 # Operators for which onnx 1.23 infers no shape, and one of the same inputs and shapes for which it does.
 SHAPED_LIKE = {"GroupNormalization": "InstanceNormalization", "MeanVarianceNormalization": "Identity"}
+MAX_ELEMENTS = 2**30  # of one tensor: 4 GB as float32
 MAX_SIDE = 8192  # pixels; a picture of 8192×8192 is 800 MB as float32, more than a phone has to give
 
 
@@ -131,15 +133,20 @@ def infer_shapes(model: ir.Model) -> None:
 
     Raises :class:`BrushportError` if the graph contradicts itself, which names the node.
     """
-    proto = ir.to_proto(model)
-    for opset in proto.opset_import:
-        opset.version = max(opset.version, INFERENCE_OPSET)
-    for node in proto.graph.node:
-        node.op_type = SHAPED_LIKE.get(node.op_type, node.op_type)
     try:
+        proto = ir.to_proto(model)
+        for opset in proto.opset_import:
+            opset.version = max(opset.version, INFERENCE_OPSET)
+        for node in proto.graph.node:
+            node.op_type = SHAPED_LIKE.get(node.op_type, node.op_type)
         inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError) as error:
-        raise BrushportError(f"The model's shapes do not fit together: {short(error)}.") from error
+    except (
+        onnx.shape_inference.InferenceError, ir.serde.SerdeError, RuntimeError, ValueError, TypeError
+    ) as error:  # fmt: skip
+        reason = error
+        while isinstance(reason, ir.serde.SerdeError) and reason.__cause__ is not None:
+            reason = reason.__cause__  # onnx-ir wraps what it trips over once for each level of the graph
+        raise BrushportError(f"The model's shapes do not fit together: {short(reason)}.") from error
     known = {info.name: info for info in (*inferred.graph.value_info, *inferred.graph.output)}
     for node in model.graph:
         for value in node.outputs:
@@ -165,9 +172,14 @@ def require_static(model: ir.Model, origins: Mapping[str, str] | None = None) ->
 
     ``origins`` are the operators that values came from before constants were folded.
     """
+    for value in model.graph.inputs:
+        _require_possible(f"The input '{value.name}'", value)
     for node in model.graph:
         for value in node.outputs:
-            if not value.name or is_static(model, [value]):
+            if not value.name:
+                continue
+            if is_static(model, [value]):
+                _require_possible(f"An output of node '{node.name}' ({node.op_type})", value)
                 continue
             shape = "unknown" if value.shape is None else shape_text(value.shape)
             named = f"Node '{node.name}' ({(origins or {}).get(value.name, node.op_type)}) has an output"
@@ -180,6 +192,15 @@ def require_static(model: ir.Model, origins: Mapping[str, str] | None = None) ->
                 f"{named} whose shape is not fixed ({shape}); export the model so that all shapes follow from the "
                 "input's size."
             )
+
+
+def _require_possible(what: str, value: ir.Value) -> None:
+    """Raise :class:`UnsupportedError` for a tensor that no phone could hold."""
+    if math.prod(value.shape) > MAX_ELEMENTS:
+        raise UnsupportedError(
+            f"{what} would have {shape_text(value.shape)} = {math.prod(value.shape):.2g} elements, more than a phone "
+            "holds; give a smaller --size, or export the model for smaller inputs."
+        )
 
 
 def _is_port_dtype(dtype: ir.DataType) -> bool:

@@ -12,6 +12,7 @@ from validate.command import unknown
 from validate.errors import BrushportError
 
 STYLE_INPUT = "style"
+MAX_STYLES = 10_000
 
 
 def style_names(model: ir.Model, metadata: dict) -> tuple[str, ...]:
@@ -25,6 +26,10 @@ def style_names(model: ir.Model, metadata: dict) -> tuple[str, ...]:
     value = _style_input(model)
     if value is None:
         return tuple(names) if len(names) == 1 else ()  # one name: it was baked in when the file was written
+    if not isinstance(value.shape[-1], int) or value.shape[-1] > MAX_STYLES:
+        raise BrushportError(
+            f"The model's input '{STYLE_INPUT}' takes {value.shape[-1]} weights; {MAX_STYLES} styles are the most."
+        )
     if not names:  # somebody else's network: its styles are counted, not named
         return tuple(f"style_{index + 1}" for index in range(value.shape[-1]))
     if len(names) != value.shape[-1]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -442,6 +442,14 @@ def export_damaged(job: tuple[int, str]) -> tuple[str, str]:
     return "exported", ""
 
 
+def run_series(numbers: Sequence[int], jobs: int = 2) -> Iterator[tuple[int, str, str]]:
+    """(number, what became of it, sentence) for each file, as they end; see :func:`export_damaged`."""
+    with tempfile.TemporaryDirectory() as folder:
+        for index, result in run_all(export_damaged, [(n, folder) for n in numbers], jobs, SECONDS):
+            what, text = ("defect", result.how) if isinstance(result, Died) else result
+            yield numbers[index], what, text
+
+
 def main(
     count: Annotated[int, typer.Option(help="So many files.")] = 500,
     seed: Annotated[int, typer.Option(help="The first file's number.")] = 0,
@@ -449,15 +457,11 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every sentence.")] = False,
 ) -> None:
     """Export damaged ONNX files and count what becomes of them; status 1 if one is answered by anything but words."""
-    with tempfile.TemporaryDirectory() as folder:
-        numbers = range(seed, seed + count)
-        counts: collections.Counter[str] = collections.Counter()
-        for index, result in run_all(export_damaged, [(n, folder) for n in numbers], jobs, SECONDS):
-            what, text = ("defect", result.how) if isinstance(result, Died) else result
-            counts[what] += 1
-            if verbose or what == "defect":
-                kind = list(MUTATIONS)[numbers[index] % len(MUTATIONS)]
-                print(f"{numbers[index]} {kind}: {what} {text}", flush=True)
+    counts: collections.Counter[str] = collections.Counter()
+    for number, what, text in run_series(range(seed, seed + count), jobs):
+        counts[what] += 1
+        if verbose or what == "defect":
+            print(f"{number} {list(MUTATIONS)[number % len(MUTATIONS)]}: {what} {text}", flush=True)
     print(", ".join(f"{n} {what}" for what, n in counts.most_common()))
     if counts["defect"]:
         raise typer.Exit(1)
