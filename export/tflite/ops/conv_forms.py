@@ -126,8 +126,8 @@ def conv_to_few_channels(
     wide = wide.reshape(4 * channels, *wide.shape[3:])
     padded = pad_nhwc(context, x, window.before, window.after)
     strides = STRIDE_TWO
-    # The window steps over whole pairs of columns, which are one pixel of twice the channels. Zeros around the plane are
-    # left to XNNPACK, which makes a PAD part of the convolution behind it, but not through a reshape (1.5 ms).
+    # The window steps over whole pairs of columns, which are one pixel of twice the channels. Zeros around the plane
+    # are left to XNNPACK, which makes a PAD part of the convolution behind it, but not through a reshape (1.5 ms).
     if kernel[1] % 2 and padded is x:
         wide = wide.reshape(_in_pairs(wide.shape))
         padded = context.reshape(padded, _in_pairs(padded.shape))
