@@ -19,10 +19,11 @@ WINDOWED = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool")
 
 def explicit_pads(model: ir.Model) -> int:
     """Replace ``auto_pad`` by the pads that it means; returns how often."""
-    return sum(_make_explicit(node) for node in model.graph if node.op_type in WINDOWED)
+    return sum(make_explicit(node) for node in model.graph if node.op_type in WINDOWED)
 
 
-def _make_explicit(node: ir.Node) -> bool:
+def make_explicit(node: ir.Node) -> bool:
+    """Replace a node's ``auto_pad``; ``False`` if it has none, or one that ONNX Runtime reads differently."""
     mode = attribute(node, "auto_pad", "NOTSET")
     x, y = dims(node.inputs[0]), dims(node.outputs[0])
     if mode == "NOTSET" or x is None or y is None or len(x) != len(y):

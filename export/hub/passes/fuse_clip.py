@@ -28,7 +28,7 @@ def _fuse(node: ir.Node) -> bool:
             break
         x, length = inner.inputs[0], length + 1
     ramp = read_ramp(node.outputs[0], x)
-    if ramp is None or (ramp.slope, ramp.offset) != (1.0, 0.0):
+    if ramp is None:
         return False
     if (ramp.low, ramp.high) == (0.0, np.inf):
         if node.op_type == "Relu" and length == 1:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
+from export.hub.passes.movement import movement, read_chain, step_of
 from export.hub.passes.rewrite import attribute, constant, dims, new_constant, produced_by
 
 Perm = tuple[int, ...]
@@ -103,8 +104,14 @@ def _back(value: ir.Value, perm: Perm) -> ir.Value | np.ndarray | tuple[ir.Value
     before = tuple(full[axis] for axis in inverse(perm))
     if (array := constant(value)) is not None:
         return np.ascontiguousarray(array.reshape(full).transpose(inverse(perm)))
-    moving = [axis for axis in inverse(perm) if full[axis] > 1]
-    return (value, before) if moving == sorted(moving) else None
+    back = [("view", full), ("permute", inverse(perm))]
+    for chain in [*read_chain(value), ()]:  # some Transpose of its own may undo the one it goes back through
+        steps = [step_of(node) for node in reversed(chain)]
+        source = chain[-1].inputs[0] if chain else value
+        move = None if None in steps else movement(dims(source), [*steps, *back])
+        if move is not None and move.keeps_order:
+            return source, before
+    return None
 
 
 @pushes("Concat")

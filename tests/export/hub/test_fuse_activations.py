@@ -145,6 +145,13 @@ def test_gelu_of_a_product():
     assert ops(model) == {"Mul": 1, "Gelu": 1}
 
 
+def test_gelu_that_adds_an_axis_stays():
+    body = "d = Div(x, root2) e = Erf(d) f = Add(e, one) g = Mul(x, f) y = Mul(g, higher)"
+    weights = {**WEIGHTS, "higher": np.full((1, 1, 1, 1, 1), 0.5, np.float32)}
+    model = prepared("g (float[1,4,6,8] x) => (float[A,N,C,H,W] y)", body, weights)
+    assert apply(fuse_gelu, model) == 0
+
+
 @pytest.mark.parametrize("body", MISHES.values(), ids=MISHES)
 def test_mish(body):
     model, _ = changed(lambda m: fuse_mish(m) + fuse_mish(m), body)

@@ -93,6 +93,19 @@ def test_stays(body):
     assert ops(model)["LayerNormalization"] == ops(model)["GroupNormalization"] == 0
 
 
+@pytest.mark.parametrize("squeezed", [(0, 1), (1, 0)])
+def test_statistics_along_the_last_axis_that_look_like_tokens(squeezed):
+    """A mean of shape (1, 6) broadcasts along the last axis: with as many places as tokens it fits, and is no mean."""
+    mean, variance = squeezed
+    body = (
+        f"m = ReduceMean<keepdims={mean}>(x, last) c = ReduceMean(x, last) d = Sub(x, m) f = Sub(x, c) q = Mul(f, f) "
+        f"v = ReduceMean<keepdims={variance}>(q, last) e = Add(v, eps) s = Sqrt(e) y = Div(d, s)"
+    )
+    model = prepared("g (float[1,6,6] x) => (float[N,L,D] y)", body, {k: WEIGHTS[k] for k in ("last", "eps")})
+    apply(simplify, model)
+    assert ops(model)["LayerNormalization"] == 0
+
+
 @pytest.mark.parametrize("end", ["y = Mul(n, token)", "k = Mul(n, gamma) y = Add(n, k)", "y = Div(one, n)"])
 def test_scale_that_is_not_the_norms_own(end):
     model = prepared(TOKENS, chain("last", f"n = Div(d, s) {end}"), WEIGHTS)

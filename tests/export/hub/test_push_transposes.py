@@ -75,6 +75,7 @@ ONE_OUTPUT = {
     "ReduceMean": "m = ReduceMean(t, hw) z = Sub(t, m)",
     "ReduceMax": "m = ReduceMax(t, last) z = Add(t, m)",
     "ReduceL2 squeezed": "m = ReduceL2<keepdims=0>(t, hw) u = Unsqueeze(m, hw) z = Mul(t, u)",
+    "ReduceMean of rows": "m = ReduceMean<keepdims=0>(t, height) u = Unsqueeze(m, height) z = Mul(t, u)",
     "ArgMax": "a = ArgMax<axis=-1>(t) f = Cast<to=1>(a) z = Mul(t, f)",
     "ArgMin squeezed": "a = ArgMin<axis=3, keepdims=0>(t) u = Unsqueeze(a, last) f = Cast<to=1>(u) z = Mul(t, f)",
     "Pad": "z = Pad(t, pads, one)",
