@@ -22,7 +22,7 @@ from export.tflite.lowering import Lowering
 from export.tflite.ops.conv import one_tap, read_bias, write_conv
 from export.tflite.ops.formula import Formula
 from export.tflite.ops.pieces import concatenate, take
-from export.tflite.ops.spatial import bind_spatial, crop, read_spatial, spread
+from export.tflite.ops.spatial import bind_spatial, crop, pad_spatial, read_spatial, spread
 from export.tflite.ops.windows import Sizes, Window
 from export.tflite.registry import lowering, unsupported
 
@@ -233,7 +233,8 @@ def _by_phases(context: Lowering, x: Tensor, filters: Tensor, bias: Tensor, geom
     )
     before = tuple(t - 1 for t in taps)
     after = tuple(q - n for q, n in zip(lines, x.shape[1:3], strict=True))
-    window = Window(taps, (1, 1), (1, 1), before, after)
+    x = pad_spatial(context, x, before, after)
+    window = Window(taps, (1, 1), (1, 1), (0, 0), (0, 0))
     wide = np.zeros((laid.shape[0], taps[0] * stride, taps[1] * stride, laid.shape[3]), np.float32)
     wide[:, : laid.shape[1], : laid.shape[2]] = laid
     phases = []
