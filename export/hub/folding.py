@@ -8,6 +8,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import RuntimeContextError
 from onnx_ir.passes import common
 from onnxscript import optimizer
 
@@ -68,7 +69,7 @@ def _compute(node: ir.Node, known: list[np.ndarray]) -> bool:
     try:
         evaluator = ReferenceEvaluator(ir.serde.serialize_node(node), opsets={"": INFERENCE_OPSET})
         found = evaluator.run([value.name for value in wanted], dict(zip(names, known, strict=True)))
-    except NotImplementedError:
+    except (NotImplementedError, RuntimeContextError):
         return False
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise BrushportError(

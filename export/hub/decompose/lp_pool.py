@@ -9,7 +9,8 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
-from export.hub.decompose.registry import decomposes, number, shape_of, whole
+from export.hub.decompose.registry import decomposes, number, shape_of, unsupported, whole
+from export.hub.passes.explicit_pads import make_explicit
 from export.hub.passes.rewrite import attribute, dims, replace
 
 
@@ -38,6 +39,9 @@ def global_lp_pool(node: ir.Node) -> bool:
 @decomposes("LpPool", 18)
 def lp_pool(node: ir.Node) -> bool:
     """What lies outside counts as zero, so a window that ``ceil_mode`` adds is one more pad at the end."""
+    make_explicit(node)
+    if attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+        raise unsupported(node, "ONNX Runtime reads its auto_pad in another way than the ONNX standard")
     x, p = node.inputs[0], attribute(node, "p", 2)
     shape, output = shape_of(node), dims(node.outputs[0])
     kernel = attribute(node, "kernel_shape")
@@ -66,16 +70,11 @@ def lp_pool(node: ir.Node) -> bool:
 
 def _pads(node: ir.Node, size: tuple[int, ...], output: tuple[int, ...], settings: dict[str, list[int]]) -> list[int]:
     """Pads at the beginnings, then at the ends, that give ``output`` lines exactly."""
-    auto = attribute(node, "auto_pad", "NOTSET")
     given = attribute(node, "pads", (0,) * 2 * len(size))
     begins, ends = [], []
     for axis, (n, out) in enumerate(zip(size, output, strict=True)):
         stride, dilation = settings["strides"][axis], settings["dilations"][axis]
         reach = (out - 1) * stride + (settings["kernel_shape"][axis] - 1) * dilation + 1
-        missing = max(0, reach - n)
-        begin = given[axis] if auto == "NOTSET" else 0
-        if auto in ("SAME_UPPER", "SAME_LOWER"):
-            begin = (missing + (auto == "SAME_LOWER")) // 2
-        begins.append(begin)
-        ends.append(max(0, reach - n - begin))
+        begins.append(given[axis])
+        ends.append(max(0, reach - n - given[axis]))
     return begins + ends

@@ -46,3 +46,13 @@ def test_older_opset_is_read_where_its_operators_never_changed(tmp_path):
     assert [node.op_type for node in load_hub(saved("Not", 1)).model.graph] == ["Not"]
     with pytest.raises(UnsupportedError, match="opset 1"):
         load_hub(saved("Relu", 1))
+
+
+def test_a_constant_without_an_evaluator_is_left_to_the_compilers(tmp_path):
+    """ONNX's reference evaluator has no Gelu of a single node."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 21]> g (float[2] x) => (float[2] y) <float[2] c = {1, -2}> '
+        "{ z = Gelu(c) y = Add(x, z) }"
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    assert sorted(node.op_type for node in load_hub(tmp_path / "m.onnx").model.graph) == ["Add", "Gelu"]

@@ -1,6 +1,9 @@
 import pytest
 
+from export.hub.decompose import decompose
 from tests.export.hub.decompose.support import check
+from tests.export.hub.graphs import prepared
+from validate.errors import UnsupportedError
 
 
 @pytest.mark.parametrize("p", [1, 2, 3])
@@ -34,3 +37,10 @@ def test_lp_pool(p, attributes):
 
 def test_lp_pool_of_a_line():
     check("g (float[1,2,9] x) => (float[1,2,n] y)", "y = LpPool<kernel_shape=[4]>(x)", ["LpPool"])
+
+
+@pytest.mark.parametrize("attributes", ["kernel_shape=[1,1], strides=[3,3]", "kernel_shape=[2,2], dilations=[2,2]"])
+def test_same_padding_that_onnx_runtime_reads_differently_is_refused(attributes):
+    body = f'y = LpPool<auto_pad="SAME_UPPER", {attributes}>(x)'
+    with pytest.raises(UnsupportedError, match=r"LpPool.*reads its auto_pad in another way"):
+        decompose(prepared("g (float[1,4,9,7] x) => (float[1,4,h,w] y)", body))
