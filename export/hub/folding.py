@@ -56,6 +56,8 @@ def fold_rest(model: ir.Model) -> int:
         known = [constant(value) for value in node.inputs if value is not None]
         if node.op_type in KEPT_OPS or not known or any(array is None for array in known):
             continue
+        if any(a.type is ir.AttributeType.GRAPH for a in node.attributes.values()):
+            continue  # refuse_subgraphs says what is wrong with a loop
         if any(math.prod(dims(value) or ()) > MAX_SMALL_ELEMENTS for value in (*node.inputs, *node.outputs) if value):
             continue
         count += _compute(node, known)

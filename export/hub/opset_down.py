@@ -22,7 +22,6 @@ from validate.errors import UnsupportedError
 EXPANDED = (
     "Attention",
     "CausalConvWithState",
-    "LinearAttention",
     "RMSNormalization",
     "RotaryEmbedding",
 )
