@@ -24,9 +24,8 @@ MAX_TAPS = 1024  # of a window whose places are asked for: each is a slice of it
 
 
 def lowest(dtype: np.dtype) -> np.ndarray:
-    """The smallest number of a type."""
-    limits = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else np.finfo(dtype)
-    return np.asarray(limits.min, dtype)
+    """The smallest number of a type; of floats that is minus infinity."""
+    return np.asarray(np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else -np.inf, dtype)
 
 
 def _window(context: Lowering, node: ir.Node, x: Tensor) -> Window:

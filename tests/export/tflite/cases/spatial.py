@@ -33,6 +33,8 @@ case("Conv", PICTURE, normal(12, 1, 3, 3), group=6, strides=[2, 1], dilations=[2
 case("Conv", normal(2, 15, 7, 7), normal(10, 3, 3, 3), normal(10), group=5, strides=[1, 2], still=True)
 case("Conv", PICTURE, normal(4, 6, 3, 3), normal(4), constants=(), pads=[1, 1, 1, 1])
 case("Conv", PICTURE, normal(4, 6, 3, 3), normal(4), constants=(1,), strides=[2, 2])
+case("Conv", PICTURE, normal(4, 6, 3, 3), constants=(0,), pads=[1, 1, 1, 1])
+case("ConvTranspose", PICTURE, normal(6, 2, 3, 3), constants=(0,), group=2, strides=[2, 2])
 case("Conv", PICTURE, normal(4, 3, 3, 3), constants=(), group=2)
 case("Conv", PICTURE, normal(12, 1, 3, 3), constants=(), group=6)
 for shape, attributes in [
