@@ -193,3 +193,12 @@ def test_scales_at_run_time_are_refused_where_the_rounding_hangs_on_them():
     )
     with pytest.raises(UnsupportedError, match="scales at run time"):
         settle(model)
+
+
+def test_group_norm_that_always_had_a_number_for_each_channel():
+    """Against the standard of opset 18, which ONNX Runtime keeps to; the numbers mean what they mean since 21."""
+    body = "y = GroupNormalization<num_groups=2>(x, s, b)"
+    signature = "agraph (float[1,4,6,5] x) => (float[] y)"
+    model = standardize(build(signature, body, C, opset=18))
+    assert ops(model) == {"GroupNormalization": 1}
+    np.testing.assert_array_equal(run(model)[0], run(build(signature, body, C, opset=21))[0])
