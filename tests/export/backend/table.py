@@ -6,6 +6,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+import onnx
+
 from export.operators import markdown
 from tests.export.backend.cases import Cases
 from tests.export.backend.judge import BROKEN, FOLDS, MATCH, REFUSED, Verdict
@@ -34,7 +36,7 @@ def _summary(found: Cases, verdicts: Verdicts) -> list[str]:
         share = f"{100 * (total[MATCH] + total[FOLDS]) / len(given):.1f} %"
         rows.append([TITLES[target], len(given), total[MATCH], total[FOLDS], total[REFUSED], broken, share])
     header = ("target", "cases", "match", "fold", "refused", "wrong or broken", "compile and match")
-    return markdown(header, rows)
+    return [f"The cases are those of onnx {onnx.__version__}.", "", *markdown(header, rows)]
 
 
 def _counts(found: Cases, verdicts: Verdicts) -> list[str]:
