@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 
@@ -37,32 +39,31 @@ def bit_shift(context: Lowering, node: ir.Node) -> None:
     broadcast(context, node, shift)
 
 
+def _bitwise(context: Lowering, node: ir.Node, formula: Callable[[Formula, Tensor, Tensor], Tensor]) -> None:
+    _check(context, node, np.int32, np.int64, *NARROW)
+    f = Formula(context)
+    if context.place(node.inputs[0]).tensor.dtype == np.int64:
+        broadcast(context, node, lambda a, b: integers.by_halves(f, formula, a, b))
+    else:
+        broadcast(context, node, lambda a, b: formula(f, a, b))
+
+
 @lowering("BitwiseAnd", 18)
 def bitwise_and(context: Lowering, node: ir.Node) -> None:
     """The bits that both have."""
-    _check(context, node, np.int32, *NARROW)
-    f = Formula(context)
-    broadcast(context, node, lambda a, b: integers.bitwise_and(f, a, b))
+    _bitwise(context, node, integers.bitwise_and)
 
 
 @lowering("BitwiseOr", 18)
 def bitwise_or(context: Lowering, node: ir.Node) -> None:
-    """The bits that either has: those of one of them, and those of both."""
-    _check(context, node, np.int32, *NARROW)
-    f = Formula(context)
-
-    def either(a: Tensor, b: Tensor) -> Tensor:
-        return f.binary("BITWISE_XOR", f.binary("BITWISE_XOR", a, b), integers.bitwise_and(f, a, b))
-
-    broadcast(context, node, either)
+    """The bits that either has."""
+    _bitwise(context, node, integers.bitwise_or)
 
 
 @lowering("BitwiseXor", 18)
 def bitwise_xor(context: Lowering, node: ir.Node) -> None:
     """The bits that exactly one has."""
-    _check(context, node, np.int32, *NARROW)
-    f = Formula(context)
-    broadcast(context, node, lambda a, b: f.binary("BITWISE_XOR", a, b))
+    _bitwise(context, node, integers.bitwise_xor)
 
 
 @lowering("BitwiseNot", 18)

@@ -6,6 +6,8 @@ FLOOR_MOD of the smallest number by -1 is a division that no processor can do: t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from export.tflite.builder import Tensor
@@ -13,6 +15,7 @@ from export.tflite.ops.formula import Formula
 
 LARGEST_FLOAT = float(np.nextafter(np.float32(2.0**63), np.float32(0)))  # the largest float32 that fits int64
 DIVISION_STEPS = 3  # each takes at least 22 bits off the remainder of 63
+HALF = 2**32
 EXPONENT_BITS = 7  # above 127 every int64 power is 0, 1, -1 or beyond the type
 
 
@@ -47,7 +50,11 @@ def divide(f: Formula, a: Tensor, b: Tensor) -> Tensor:
     """
     if a.dtype == np.int32:
         return f.binary("DIV", a, b)
-    left = f.sub(a, truncated_remainder(f, a, b))
+    return _exact_quotient(f, f.sub(a, truncated_remainder(f, a, b)), b)
+
+
+def _exact_quotient(f: Formula, left: Tensor, b: Tensor) -> Tensor:
+    """``left / b`` in int64, of a multiple of ``b``."""
     divisor = f.cast(b, np.float32)
     total = None
     for _ in range(DIVISION_STEPS):
@@ -103,3 +110,30 @@ def bitwise_and(f: Formula, a: Tensor, b: Tensor) -> Tensor:
     low_bits = f.select(f.less(half, 0), f.sub(half, lowest), half)
     both = f.binary("LOGICAL_AND", f.less(a, 0), f.less(b, 0), dtype=np.bool_)
     return f.select(both, f.add(low_bits, lowest), low_bits)
+
+
+def bitwise_or(f: Formula, a: Tensor, b: Tensor) -> Tensor:
+    """The bits that either int32 number has: those of one of them, and those of both."""
+    return f.binary("BITWISE_XOR", bitwise_xor(f, a, b), bitwise_and(f, a, b))
+
+
+def bitwise_xor(f: Formula, a: Tensor, b: Tensor) -> Tensor:
+    """The bits that exactly one int32 number has."""
+    return f.binary("BITWISE_XOR", a, b)
+
+
+def by_halves(f: Formula, formula: Callable[[Formula, Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
+    """A bitwise ``formula`` of int32 for int64: of the upper and of the lower 32 bits, put together again."""
+    uppers, lowers = zip(*(_halves(f, number) for number in (a, b)), strict=True)
+    upper, lower = (f.cast(formula(f, *halves), np.int64) for halves in (uppers, lowers))
+    return f.add(f.mul(upper, HALF), f.binary("FLOOR_MOD", lower, HALF))
+
+
+def _halves(f: Formula, x: Tensor) -> tuple[Tensor, Tensor]:
+    """``x = upper * 2^32 + lower`` with ``lower`` from 0 on, both as the 32 bits that an int32 has."""
+    if x.data is not None:
+        halves = x.data >> 32, x.data & (HALF - 1)
+        return tuple(f.tensor(half.astype(np.uint32).view(np.int32), np.int32) for half in halves)
+    lower = f.binary("FLOOR_MOD", x, HALF)
+    upper = _exact_quotient(f, f.sub(x, lower), f.tensor(HALF, np.int64))
+    return f.cast(upper, np.int32), f.cast(lower, np.int32)

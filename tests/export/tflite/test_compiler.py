@@ -252,13 +252,13 @@ REFUSED = [
     ),
     (broken("Pad", {"x": SMALL}, {"p": ints(0, 0, 0, 0, 0, 0, 0, 9)}, mode="reflect"), "reflected pad of 9"),
     (broken("Pow", {"x": np.int32([2, 3]), "e": np.float32([1, 0.5])}), "power with a fraction"),
-    (broken("BitwiseAnd", {"x": np.int64([2, 3])}, {"m": np.int64([1, 3])}), "bits of int64"),
+    (broken("BitwiseNot", {"x": np.int16([2, 3])}), "bits of int16"),
     (broken("Cast", {"x": normal(2, 3)}, to=onnx.TensorProto.UINT16), "cast to uint16"),
     (broken("Cast", {"x": normal(2, 3)}, to=onnx.TensorProto.BFLOAT16), "bfloat16"),
     (broken("Celu", {"x": normal(2, 3)}, alpha=-1.0), "its alpha is -1"),
     (broken("ReduceL2", {"x": np.int32([[2, 3]])}), "not exact in float32"),
     (broken("Gather", {"x": normal(2, 3)}, {"i": ints(5)}), "an index lies outside"),
-    (broken("Dropout", {"x": normal(2, 3)}, {"r": np.float32(0.5), "t": np.array(True)}), "drops at random"),
+    (broken("Dropout", {"x": normal(2, 3)}, {"r": np.float32(0.5), "t": np.array(True)}), "random"),
     (broken("Pad", {"x": normal(4, 4), "p": ints(1, 1, 1, 1)}), "the shape of 'y' is not fixed"),
 ]
 

@@ -90,6 +90,11 @@ for exponent in (1, -1, 2, 3, 4, -2):
 case("Pow", np.float32([0, 1, 4]), np.float32(-0.5))
 case("Pow", np.float32(2), normal(2, 3), constants=(0,))
 
+a, b = (np.random.default_rng(seed).integers(-(2**63), 2**63, (3, 40)) for seed in (0, 1))
+a[0, :6], b[0, :6] = [LARGEST, SMALLEST, -1, 0, 2**32 - 1, -(2**32)], [-1, LARGEST, SMALLEST, -1, 2**31, 2**32]
+for op_type in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"):
+    case(op_type, a, b, constants=())
+    case(op_type, a, b[0])
 a, b = (np.random.default_rng(seed).integers(-(2**31), 2**31, (3, 40)).astype(np.int32) for seed in (0, 1))
 for op_type in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"):
     case(op_type, a, b, constants=())
@@ -114,7 +119,7 @@ case("Gather", TRUTHS, ints(2, -1), axis=1)
 for target in (1, 6, 7, 2, 3):
     case("Cast", TRUTHS, still=True, to=target)
 case("Cast", np.float32([-2.7, -0.5, 0.5, 2.7, 100.9]), to=3)
-case("Cast", np.float32([0, 0.5, 2.7, 200.9]), to=2)
+case("Cast", np.float32([0, 0.5, 2.7, 200.9, -2.7, 300.5]), to=2)  # out of range it wraps, as in ONNX Runtime
 case("Cast", np.int32([300, -1, 70000, 5]), to=2)
 case("Cast", np.int64([2**32 + 5, -1, 2**31]), to=6)
 
