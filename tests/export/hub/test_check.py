@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from export.hub import load, load_hub
+from export.hub import check, load, load_hub
 from export.hub.check import FLOOR, check_hub, smaller
 from tests.export.hub.graphs import build, normal
 from validate.errors import BrushportError
@@ -136,3 +136,17 @@ def test_zoo_networks_are_their_files():
     hub = load_hub("unet", size=(128, 128), check=False)
     found = check_hub(hub, Path(hub.source))
     assert found is None or found >= FLOOR
+
+
+def test_a_512_pixel_network_of_fixed_size_is_checked_and_a_huge_one_is_not(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(check, "_session", seen.append)  # None: nothing is run
+    for side in (512, 2048):
+        path = save(
+            tmp_path / f"{side}.onnx",
+            f"g (float[1,3,{side},{side}] image) => (float[1,3,{side},{side}] painting)",
+            "c = Conv<pads=[1,1,1,1]>(image, u)  painting = Conv<pads=[1,1,1,1]>(c, d)",
+            {"u": normal(32, 3, 3, 3), "d": normal(3, 32, 3, 3)},
+        )
+        check_hub(load_hub(path, check=False), path)
+    assert seen == [str(tmp_path / "512.onnx")]
