@@ -1,4 +1,4 @@
-"""Cast and CastLike: another number type."""
+"""Cast: another number type."""
 
 from __future__ import annotations
 
