@@ -63,11 +63,12 @@ def conv_of_upsampled(context: Lowering, node: ir.Node, weights: np.ndarray, bia
     channels = weights.shape[0]
     builder = context.builder
     kernel = weights.astype(np.float64).transpose(0, 2, 3, 1)  # OHWI
+    padded = _padded_for_phases(context, x, mode)
     phases = []
     for down in (0, 1):
         for right in (0, 1):
             taps = _fold(_fold(kernel, 1, down), 2, right).astype(np.float32)
-            inputs = [_pad_one_side(context, x, down, right, mode), builder.constant(taps), builder.constant(bias)]
+            inputs = [padded[down, right], builder.constant(taps), builder.constant(bias)]
             phases.append(builder.emit("CONV_2D", inputs, (n, h, w, channels), **STRIDE_ONE))
     together = builder.emit("CONCATENATION", phases, (n, h, w, 4 * channels), axis=3)
     return builder.emit("DEPTH_TO_SPACE", [together], (n, 2 * h, 2 * w, channels), blockSize=2)
@@ -79,12 +80,13 @@ def _fold(kernel: np.ndarray, axis: int, phase: int) -> np.ndarray:
     return np.concatenate([first, middle + last] if phase == 0 else [first + middle, last], axis)
 
 
-def _pad_one_side(context: Lowering, x: Tensor, down: int, right: int, mode: str) -> Tensor:
-    """One more line before (phase 0) or after (phase 1) along each axis."""
-    before, after = (1 - down, 1 - right), (down, right)
-    if mode == "constant":
-        return pad_nhwc(context, x, before, after)
-    return pad_edges(context, x, [0, *before, 0], [0, *after, 0], "edge")
+def _padded_for_phases(context: Lowering, x: Tensor, mode: str) -> dict[tuple[int, int], Tensor]:
+    """``x`` with one more line before (phase 0) or after (phase 1) along each axis, by (down, right)."""
+    phases = [(down, right) for down in (0, 1) for right in (0, 1)]
+    if mode == "constant":  # each PAD becomes part of its convolution
+        return {(i, j): pad_nhwc(context, x, (1 - i, 1 - j), (i, j)) for i, j in phases}
+    columns = [pad_edges(context, x, [0, 0, 1 - j, 0], [0, 0, j, 0], "edge") for j in (0, 1)]
+    return {(i, j): pad_edges(context, columns[j], [0, 1 - i, 0, 0], [0, i, 0, 0], "edge") for i, j in phases}
 
 
 def _doubled_source(context: Lowering, node: ir.Node) -> tuple[ir.Value, str] | None:

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from export.tflite.builder import Tensor
 from export.tflite.lowering import Lowering, Placed, plain
 from export.tflite.ops.formula import Formula
+from export.tflite.ops.lines import unfolded
 from export.tflite.ops.plane import plane_mean
 from export.tflite.ops.spatial import as_picture, bind_spatial, read_spatial
 from export.tflite.registry import lowering
@@ -70,7 +71,7 @@ def _train_batch_normalization(context: Lowering, node: ir.Node, epsilon: float)
 @lowering("InstanceNormalization", 6)
 def instance_normalization(context: Lowering, node: ir.Node) -> None:
     """Each plane to zero mean and unit variance, then scale and bias per channel (run-time ones too)."""
-    x = as_picture(context, read_spatial(context, node))
+    x = unfolded(as_picture(context, read_spatial(context, node)))
     channels = x.shape[3]
     scale, bias = (_per_channel(context, value, channels) for value in node.inputs[1:3])
     mean = plane_mean(context, x)

@@ -13,6 +13,10 @@ For the six rows ``d0 .. d5`` under four output rows and the filter's three rows
 filter over a quarter of the rows: half of the multiply-accumulates of the 3x3 one. The sums are element by element.
 Rounding grows to about 1e-6 of the largest sum; the filters take twice the place.
 
+The four rows stay in one line, ``[1, H / 4, 4 W, C]``, for what works channel by channel behind it, and the next such
+convolution takes them from there (:func:`export.tflite.ops.lines.unfolded`): each reshape would be a copy, and together
+they took 3 % of Johnson's time. That network as a whole takes 0.75 of the time that it takes without this form.
+
 A 3x3 convolution, 2 threads, time over that of CONV_2D: 0.59 (128 channels, 128 x 128), 0.55 (256 channels, 64 x 64),
 0.79 (64 channels, 256 x 256), 1.6 with 32 channels. The same along both axes would quadruple the filters.
 """

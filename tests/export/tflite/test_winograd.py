@@ -79,3 +79,27 @@ def test_only_where_it_pays():
 def test_halves_keep_the_plain_filters():
     model, _ = network("reflect", (64, 64), (96, 96))
     assert operators(compile_bytes(model, precision="fp16")).count("CONV_2D") == 1
+
+
+def test_a_residual_block_is_never_reshaped_in_between(anywhere):
+    """Norm, activation and sum work on the rows as the first convolution leaves them."""
+    feeds = {"x": normal(1, 6, 16, 12)}
+    constants = {"pads": ONE, "s": 1 + normal(6) / 4, "t": normal(6)}
+    nodes, y = [node("Relu", ["x"], ["y0"])], "y0"
+    for i in (1, 2):
+        constants |= {f"w{i}": normal(6, 6, 3, 3, seed=i) / 8}
+        nodes += [
+            node("Pad", [y, "pads"], [f"p{i}"], mode="reflect"),
+            node("Conv", [f"p{i}", f"w{i}"], [f"c{i}"]),
+            node("InstanceNormalization", [f"c{i}", "s", "t"], [f"n{i}"]),
+            node("Relu", [f"n{i}"], [f"r{i}"]),
+            node("Add", [f"r{i}", y], [f"y{i}"]),
+        ]
+        y = f"y{i}"
+    model = model_of([*nodes, node("Neg", [y], ["y"])], feeds, ["y"], constants)
+    ((got, want),) = both(model, feeds)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    written = operators(compile_bytes(model))
+    assert written.count("CONV_2D") == 12
+    assert written.count("RESHAPE") == 3  # into the first convolution and the first sum, out of the last
+    assert "RELU" not in written[1:]
