@@ -9,6 +9,7 @@ import onnx_ir as ir
 import onnxruntime
 
 from validate.errors import BrushportError, short
+from validate.onnx_files import WRONG_OPTIMIZERS
 
 Sample = Mapping[str, np.ndarray]  # what a model is fed once: arrays by input name
 
@@ -26,7 +27,10 @@ def open_session(model: ir.Model, *, simulate: bool = False) -> onnxruntime.Infe
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         return onnxruntime.InferenceSession(
-            ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+            ir.to_proto(model).SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=list(WRONG_OPTIMIZERS),
         )
     except Exception as error:  # ONNX Runtime's classes derive from Exception alone
         raise BrushportError(f"ONNX Runtime cannot load the model: {short(error)}.") from error

@@ -13,7 +13,7 @@ from export.hub.input_range import BYTES, SIGNED, UNIT
 from export.hub.ranges import bounds
 from export.hub.shapes import is_image_shape
 from validate.errors import BrushportError, short
-from validate.onnx_files import METADATA_KEY, check_range, read_metadata
+from validate.onnx_files import METADATA_KEY, WRONG_OPTIMIZERS, check_range, read_metadata
 from validate.ports import Port
 
 RANGE_KEYS = ("value_range", "output_range")  # of the metadata: pictures that go in, pictures that come out
@@ -146,7 +146,10 @@ def run_on_photo(model: ir.Model, value_range: tuple[float, float] = UNIT) -> li
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(
-            ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+            ir.to_proto(model).SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=list(WRONG_OPTIMIZERS),
         )
         feeds = {}
         for value in model.graph.inputs:

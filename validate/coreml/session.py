@@ -7,6 +7,7 @@ import onnxruntime as ort
 
 from validate.coreml.translate import Translation
 from validate.errors import BrushportError, UnsupportedError
+from validate.onnx_files import WRONG_OPTIMIZERS
 
 
 class Session:
@@ -28,7 +29,10 @@ class Session:
             options.add_external_initializers(list(self._weights), values)
         try:
             self._session = ort.InferenceSession(
-                translation.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                translation.model.SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=list(WRONG_OPTIMIZERS),
             )
         except Exception as error:  # ONNX Runtime's exception classes are not public
             reason = " ".join(str(error).split())[:300]
