@@ -23,7 +23,22 @@ QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 """Operators that read and write real 8-bit values."""
 
 _CLOSED = frozenset(
-    {"ArgMax", "ArgMin", "Cast", "Clip", "Concat", "Constant", "DepthToSpace", "Equal", "Expand", "Flatten", "Gather"}
+    {
+        "BitwiseAnd",
+        "BitwiseOr",
+        "BitwiseXor",
+        "ArgMax",
+        "ArgMin",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Constant",
+        "DepthToSpace",
+        "Equal",
+        "Expand",
+        "Flatten",
+        "Gather",
+    }
     | {
         "GatherElements",
         "GatherND",
@@ -151,7 +166,9 @@ class Call:
         """The constant that this node is, as a MIL variable."""
         (output,) = self.node.outputs
         if output.const_value is None:
-            raise self.unsupported("it has no value")
+            (attribute,) = self.node.attributes.values()
+            given = attribute.value
+            output.const_value = given if isinstance(given, ir.TensorProtocol) else ir.tensor(given, output.dtype)
         self._refuse_wide_numbers(output)
         array = constant(output)
         return mb.const(val=array.astype(np.int32) if output.dtype in SMALL_INTEGERS else array)

@@ -83,12 +83,6 @@ def logical_not(call: Call) -> Any:
     return mb.logical_not(x=call.var(0))
 
 
-@lowers("BitwiseNot", since=18)
-def bitwise_not(call: Call) -> Any:
-    """Every bit of a signed integer turned: ``−1 − x``."""
-    return mb.sub(x=np.int32(-1), y=call.var(0))
-
-
 @lowers("Where", since=16)
 def where(call: Call) -> Any:
     """``x`` where the condition holds, ``y`` elsewhere; together these two must have the output's shape in MIL."""

@@ -11,8 +11,8 @@ from export.coreml.call import Call
 from export.coreml.mil import mb
 from export.coreml.registry import lowers
 
-MAX_PRODUCT = 16
-"""The largest whole exponent that is spelled out as products, at most six of them."""
+MAX_PRODUCT, MAX_ROUNDED = 16, 4
+"""The largest whole exponents that are spelled out as products: of integers, and of floats, which round each."""
 
 
 @lowers("Pow", since=15)
@@ -21,7 +21,7 @@ def power(call: Call) -> Any:
     x, exponent = call.var(0), call.array(1)
     if exponent is not None and exponent.size == 1 and call.out_shape() == call.shape(0):
         value = float(exponent.item())
-        if value == int(value) and 1 <= value <= MAX_PRODUCT:
+        if value == int(value) and 1 <= value <= (MAX_ROUNDED if call.is_float() else MAX_PRODUCT):
             return product(x, int(value))
         special: dict[float, Callable[[], Any]] = {
             0.5: lambda: mb.sqrt(x=x),

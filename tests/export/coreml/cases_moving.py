@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from onnx import numpy_helper
 
 from tests.export.coreml.graphs import Case, Const, case
 from tests.export.coreml.values import X, a, bits, f, k, n, simple
@@ -22,6 +23,10 @@ _INDICES = live([[[-1, 0, 2], [1, 1, -2]]])
 _TIED = np.array([[3, 1, 3, 2, 3, 1], [0, 0, 0, 0, 0, 0], [-1, -2, 5, 5, -2, -1]], np.float32)
 
 MOVING: dict[str, list[Case]] = {
+    "Constant": [
+        case("Constant", value_floats=[1.5, -2.0]),
+        case("Constant", value=numpy_helper.from_array(np.array([[3.0, 4.0]], np.float32))),
+    ],
     "Reshape": [
         case("Reshape", X, n(0, 2, -1)),
         case("Reshape", X, n(1, 2, 2, 6, 7)),
@@ -89,8 +94,8 @@ MOVING: dict[str, list[Case]] = {
         case("GatherND", a(2, 3, 4), live([[[1, 2, -1]], [[0, 0, -4]]])),
         case("GatherND", a(2, 3, 4), live([[-1], [2]]), batch_dims=1),
         case("GatherND", a(2, 3, 4), at([0, 1], [1, -3])),
-        case("GatherND", a(2, 3), live([1, -1])),
-        case("GatherND", a(3), live([-1])),
+        case("GatherND", a(2, 3), live([[1, -1]])),
+        case("GatherND", a(3), live([[-1], [0]])),
         case("GatherND", bits(2, 3), live([[1, 1]])),
     ],
     "ScatterND": [

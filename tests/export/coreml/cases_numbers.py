@@ -79,11 +79,11 @@ NUMBERS: dict[str, list[Case]] = {
     "Softsign": simple("Softsign"),
     "Mish": simple("Mish"),
     "Gelu": [*simple("Gelu"), *simple("Gelu", approximate="tanh")],
-    "Softmax": [*simple("Softmax"), *simple("Softmax", axis=1), case("Softmax", a(5, low=90, high=99))],
+    "Softmax": [*simple("Softmax"), *simple("Softmax", axis=1), case("Softmax", np.round(a(5, low=90, high=99)))],
     "LogSoftmax": [
         *simple("LogSoftmax"),
         *simple("LogSoftmax", axis=1),
-        case("LogSoftmax", a(2, 5, low=900, high=910)),
+        case("LogSoftmax", np.round(a(2, 5, low=900, high=910))),
     ],
     "Clip": [
         case("Clip", X, f(-0.5), f(1.2)),
@@ -134,14 +134,20 @@ NUMBERS: dict[str, list[Case]] = {
     "Xor": logical("Xor"),
     "Not": [case("Not", bits(1, 3, 5))],
     "BitwiseNot": [case("BitwiseNot", np.array([0, 1, -1, 700], np.int32))],
+    **{
+        op: [
+            case(op, np.array([[0, 5, -1, -700], [9, 8, -8, 3]], np.int32), np.array([3, -7, 12, -5], np.int32)),
+            case(op, np.array([6, -3], np.int32), Const(np.array(5, np.int32))),
+        ]
+        for op in ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
+    },
     "Where": [
         case("Where", bits(1, 4, 6, 7), X, a(1, 4, 6, 7)),
         case("Where", bits(1, 4, 6, 7), a(1, 4, 1, 1), f(3.0)),
         case("Where", bits(6, 1), a(1, 4, 1, 7), k(7)),
         case("Where", bits(6, 1), f(2.0), f(3.0)),
         case("Where", bits(6, 1), a(6, 7), f(-1.5)),
-        case("Where", Const(bits(6, 1)), f(np.inf), a(6, 7)),
-        case("Where", bits(3), bits(3), bits(2, 1)),
+        case("Where", Const(bits(6, 1)), f(5.0), a(6, 7)),
     ],
     "Abs": simple("Abs"),
     "Exp": simple("Exp"),
@@ -206,7 +212,7 @@ NUMBERS: dict[str, list[Case]] = {
         case("MatMul", a(2, 4), a(4)),
         case("MatMul", a(4), a(3, 4, 2)),
         case("MatMul", a(4), k(4, 2)),
-        case("MatMul", a(4), a(4)),
+        case("MatMul", a(4, low=0.5), a(4, low=0.5)),
         case("MatMul", np.array([[90, -70], [3, 4]], np.int32), np.array([[5], [6]], np.int32)),
     ],
     "Gemm": [

@@ -26,6 +26,7 @@ COMPUTATIONS: dict[str, Compute] = {
     "clamp": lambda i: torch.clamp(i, -3000, 40000),
     "compare": lambda i: torch.logical_or(torch.logical_and(i > 50, i != 60), torch.logical_not(i >= -70)).int(),
     "where": lambda i: torch.where(i >= 0, i, i * -2),
+    "where_of_bools": lambda i: torch.where(i >= 0, i > 900, i < -700).int(),
     "sum": lambda i: i.sum(1, dtype=torch.int32),
     "extremes_of": lambda i: i.amax(2) - i.amin(2),
     "cumsum": lambda i: i.cumsum(1, dtype=torch.int32),

@@ -168,4 +168,8 @@ def select(graph: Graph, op: Any) -> str:
     """A where the condition holds, else b."""
     if op.a is None or op.b is None:
         raise unsupported(op, "without a and b its result has no fixed shape")
-    return graph.node("Where", graph.tensor(op.cond), *graph.tensors(op.a, op.b))
+    a, b = graph.tensors(op.a, op.b)
+    if kind_of(op.outputs[0]) != "b":
+        return graph.node("Where", graph.tensor(op.cond), a, b)
+    numbers = (graph.cast(value, "i") for value in (a, b))  # ONNX Runtime selects no truth values
+    return graph.cast(graph.node("Where", graph.tensor(op.cond), *numbers), "b")
