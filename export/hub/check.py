@@ -73,7 +73,7 @@ def check_hub(hub: Hub, path: Path, *, rounded: bool = False) -> float | None:
         _require_running(hub)
         return None
     own = _session(ir.to_proto(hub.model).SerializeToString())
-    found = None if own is None else dict(zip(names, own.run(names, feed), strict=True))
+    found = None if own is None else _run(own, feed, {name: (False, feed[name].dtype) for name in feed}, names)
     del own
     if found is None:
         return None
@@ -113,8 +113,11 @@ def _widest(model: ir.Model) -> int:
 def _require_running(hub: Hub) -> None:
     """Raise :class:`BrushportError` if ONNX Runtime cannot run the hub either: nothing could prove a target's file.
 
-    A damaged file may pass every check of shapes and still hold weights that do not fit their operator.
+    A damaged file may pass every check of shapes and still hold weights that do not fit their operator. Inputs of whole
+    numbers prove nothing: the ones that are drawn may be indices or divisors that the network does not take.
     """
+    if any(port.dtype != "float32" for port in hub.inputs):
+        return
     feed = {port.name: _draw(port, port.dtype) for port in hub.inputs}
     OnnxRunner(ir.to_proto(hub.model).SerializeToString(), hub.inputs, hub.outputs).run(feed)
 

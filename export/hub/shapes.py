@@ -155,6 +155,22 @@ def infer_shapes(model: ir.Model) -> None:
                 continue
             value.type = ir.serde.deserialize_type_proto_for_type(info.type)
             value.shape = ir.serde.deserialize_type_proto_for_shape(info.type)
+    if _shape_scalars(model):
+        infer_shapes(model)
+
+
+def _shape_scalars(model: ir.Model) -> bool:
+    """Give a GatherND that picks one element its shape, which ONNX's rules leave out; returns whether there was one."""
+    found = False
+    for node in model.graph:
+        data, indices = node.inputs[:2] if node.op_type == "GatherND" else (None, None)
+        if data is None or node.outputs[0].shape is not None or not is_static(model, [data, indices]):
+            continue
+        batch = node.attributes["batch_dims"].as_int() if "batch_dims" in node.attributes else 0
+        output = node.outputs[0]
+        output.shape = ir.Shape([*indices.shape[:-1], *data.shape[batch + indices.shape[-1] :]])
+        output.dtype, found = data.dtype, True
+    return found
 
 
 def is_static(model: ir.Model, values: Iterable[ir.Value] | None = None) -> bool:

@@ -25,6 +25,16 @@ def test_zeros_around_negative_numbers_are_the_maximum():
     np.testing.assert_array_equal(OnnxRunner(model, port[:1], port[1:]).run({"x": x})["y"], expected)
 
 
+def test_a_transposed_matrix_times_a_vector():
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17]> g (float[2,4] x, float[2] v) => (float[4] y) '
+        "{ t = Transpose<perm=[1,0]>(x) y = MatMul(t, v) }"
+    )
+    x, v = np.arange(8, dtype=np.float32).reshape(2, 4), np.float32([1, 10])
+    runner = OnnxRunner(model.SerializeToString(), (Port("x", (2, 4)), Port("v", (2,))), (Port("y", (4,)),))
+    np.testing.assert_array_equal(runner.run({"x": x, "v": v})["y"], x.T @ v)
+
+
 def test_the_quantizer_calibrates_with_the_same():
     import onnx_ir as ir
 
