@@ -3,7 +3,8 @@
 Every step from file to hub is exact, and tested; this catches what no test thought of, before it is compiled. What
 remains of a difference is float32 rounding in another order. A network that rounds, selects or divides by almost
 nothing makes more of it, so before a hub is refused the file itself is run on an input moved by rounding's size:
-where that moves its outputs as much, the hub is within the file's own noise. And where
+where that moves its outputs as much, the hub is within the file's own noise. Where a network selects or rounds, a few
+of a mask's pixels stand on the edge and fall to either side; those few are not counted. And where
 ONNX's own evaluator agrees with the hub, ONNX Runtime is what deviates from the standard.
 """
 
@@ -30,6 +31,11 @@ FLOOR = 80.0  # dB
 HALF_FLOOR = 45.0  # dB, where the file computes in half precision and the hub does not
 MARGIN = 10.0  # dB by which the hub may be further off than the file's own noise
 NOISE = 2.0**-22  # relative, a float32 rounding or two
+FEW = 1e-3  # of an output's elements, which may fall to the other side of what a network selects or rounds
+JUMPING_OPS = {
+    "ArgMax", "ArgMin", "Cast", "Ceil", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod",
+    "QuantizeLinear", "Round", "Shrink", "Sign", "ThresholdedRelu", "TopK",
+}  # fmt: skip
 SEED = 0
 BLOCKS = 8  # a picture of this many patches a side, with grain
 THREADS = 2
@@ -78,9 +84,13 @@ def check_hub(hub: Hub, path: Path, *, rounded: bool = False) -> float | None:
     if found is None:
         return None
     floor = HALF_FLOOR if rounded else FLOOR
-    worst = min(_compare(hub, name, expected[name], found[name], layouts) for name in names)
+    worst = min(_compare(hub, name, expected[name], found[name]) for name in names)
     if worst >= floor:
         return worst
+    if any(node.op_type in JUMPING_OPS for node in hub.model.graph):
+        worst = min(_compare(hub, name, expected[name], found[name], spared=FEW) for name in names)
+        if worst >= floor:
+            return worst
     noise = _noise(str(path), feed, layouts, expected)
     if worst < min(floor, noise - MARGIN) and not _as_defined(hub, path, feed, layouts, found, floor):
         raise _wrong(hub, f"they agree to {worst:.0f} dB where {floor:.0f} dB is the least")
@@ -213,28 +223,34 @@ def _in_layouts(feed: dict[str, np.ndarray], layouts: dict) -> dict[str, np.ndar
     return own
 
 
-def _compare(hub: Hub, name: str, expected: np.ndarray, found: np.ndarray, layouts: dict) -> float:
-    """The PSNR of one output; raises for another shape, or for whole numbers that became floats."""
+def _compare(hub: Hub, name: str, expected: np.ndarray, found: np.ndarray, *, spared: float = 0.0) -> float:
+    """The PSNR of one output; raises for another shape, or for whole numbers that became floats.
+
+    Of its elements the share ``spared``, those that differ most, is not counted.
+    """
     if expected.shape != found.shape and len(found.shape) == 4 and expected.shape == _channels_last(found.shape):
         expected = expected.transpose(0, 3, 1, 2)
     if expected.shape != found.shape:
         raise _wrong(hub, f"'{name}' has the shape {found.shape} and not {expected.shape}")
     if (expected.dtype.kind == "f") != (found.dtype.kind == "f") and expected.dtype != np.uint8:
         raise _wrong(hub, f"'{name}' is {found.dtype} and not {expected.dtype}")
-    return _psnr(expected.astype(np.float64), found.astype(np.float64))
+    return _psnr(expected.astype(np.float64), found.astype(np.float64), spared)
 
 
-def _psnr(a: np.ndarray, b: np.ndarray) -> float:
+def _psnr(a: np.ndarray, b: np.ndarray, spared: float = 0.0) -> float:
     """dB, the peak being the range of ``a``; equal where both are infinite or no numbers."""
     with np.errstate(invalid="ignore", over="ignore"):
         same = (a == b) | (np.isnan(a) & np.isnan(b))
-        error = np.where(same, 0.0, a - b)
+        error = np.where(same, 0.0, np.abs(a - b)).reshape(-1)
+        left_out = int(spared * error.size)
+        if left_out:
+            error = np.sort(error)[:-left_out]  # no number is sorted behind every number
         finite = a[np.isfinite(a)]
         peak = float(np.ptp(finite)) if finite.size else 1.0
         squared = float(np.mean(np.square(error))) if error.size else 0.0
     if squared == 0:
         return np.inf
-    peak = max(peak, float(np.abs(finite).max(initial=0.0)) * 1e-3, np.finfo(np.float32).tiny)
+    peak = max(peak, float(np.abs(finite).max(initial=0.0)) * 1e-3, float(np.finfo(np.float32).tiny))
     return float(10 * np.log10(peak**2 / squared)) if np.isfinite(squared) else -np.inf
 
 
@@ -261,7 +277,7 @@ def _as_defined(hub: Hub, path: Path, feed: dict, layouts: dict, found: dict[str
     try:
         names = list(found)
         own = ReferenceEvaluator(str(path)).run(names, _in_layouts(feed, layouts))
-        return all(_compare(hub, n, np.asarray(a), found[n], layouts) >= floor for n, a in zip(names, own, strict=True))
+        return all(_compare(hub, n, np.asarray(a), found[n]) >= floor for n, a in zip(names, own, strict=True))
     except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, BrushportError):
         return False  # it has bugs of its own; the verdict is ONNX Runtime's
 

@@ -101,6 +101,27 @@ def test_rounding_that_the_network_blows_up_is_no_mistake(tmp_path):
     load_hub(path)
 
 
+@pytest.mark.parametrize("places", [4, 40])
+def test_a_few_pixels_of_a_mask_may_stand_on_the_edge(tmp_path, places):
+    """Of 64x64x1 truth values, 4 fell to the other side in the hub; 40, a line of the picture, would be a mistake."""
+    body = "c = Conv<pads=[1,1,1,1]>(image, w, b)  s = ReduceMean<keepdims=1>(c, axes)  mask = Greater(s, half)"
+    weights = {**W, "axes": np.array([1]), "half": np.float32(0.2)}
+    path = save(tmp_path / "m.onnx", "g (float[1,3,64,64] image) => (bool[1,1,64,64] mask)", body, weights)
+    hub = load_hub(path, check=False)
+    proto = ir.to_proto(hub.model)
+    proto.graph.node[-1].output[0] = "before"
+    turned = np.zeros((1, 1, 64, 64), bool)
+    turned[0, 0, 7, :places] = True
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(turned, "turned"))
+    proto.graph.node.append(onnx.helper.make_node("Xor", ["before", "turned"], ["mask"]))
+    made = hub.with_model(ir.from_proto(proto))
+    if places == 4:
+        check_hub(made, path)
+    else:
+        with pytest.raises(BrushportError, match="does not compute"):
+            check_hub(made, path)
+
+
 def test_half_precision_files_are_compared_with_less(tmp_path):
     weights = {name: array.astype(np.float16) for name, array in W.items()}
     path = save(tmp_path / "m.onnx", "g (float16[1,3,16,16] image) => (float16[1,3,16,16] painting)", CONV, weights)
