@@ -69,7 +69,7 @@ class Statistics:
 
 
 def convolutions_before_norms(model: ir.Model) -> list[tuple[ir.Node, ir.Node]]:
-    """Every convolution of constant weights that an InstanceNormalization alone reads, with that."""
+    """Every convolution of a picture, of constant weights, that an InstanceNormalization alone reads, with that."""
     return [(node, node.outputs[0].consumers()[0]) for node in model.graph if _feeds_norm(node)]
 
 
@@ -82,6 +82,7 @@ def _feeds_norm(node: ir.Node) -> bool:
     constants = [value for value in node.inputs[1:] if value is not None]
     return (
         len(consumers) == 1
+        and len(node.outputs[0].shape) == 4
         and consumers[0].op_type == "InstanceNormalization"
         and consumers[0].inputs[0] is node.outputs[0]
         and all(value.is_initializer() and value.const_value is not None for value in constants)
@@ -101,15 +102,17 @@ def rescale(
 ) -> None:
     """Let ``conv`` give a (x - ``middle``) in place of x, with a as near to ``scale`` as ``norm`` allows.
 
-    All (C,); ``variance`` is the least that x has. The norm's new epsilon is ``least_epsilon`` or more. The
-    convolution's input is expected to be ``input_scale`` times what it was.
+    All (C,); ``variance`` is the least that x has. The norm's new epsilon is ``least_epsilon`` or more, or 0 as before.
+    The convolution's input is expected to be ``input_scale`` times what it was.
     """
     epsilon = norm.attributes["epsilon"].as_float() if "epsilon" in norm.attributes else 1e-5
-    common = np.sqrt(np.clip(np.median(scale**2), least_epsilon / epsilon, max(NEW_EPSILON, least_epsilon) / epsilon))
-    new_epsilon = float(np.float32(common**2 * epsilon))
-    common = np.sqrt(new_epsilon / epsilon)
-    leeway = 2 * TOLERANCE * variance / epsilon  # how far from 1 (c / a)^2 may be
-    scale = np.clip(scale, common / np.sqrt(1 + leeway), common / np.sqrt(np.maximum(1 - leeway, FLAT)))
+    if epsilon > 0:  # without one, every a is exact
+        most = max(NEW_EPSILON, least_epsilon)
+        common = np.sqrt(np.clip(np.median(scale**2), least_epsilon / epsilon, most / epsilon))
+        epsilon, old = float(np.float32(common**2 * epsilon)), epsilon
+        common = np.sqrt(epsilon / old)
+        leeway = 2 * TOLERANCE * variance / old  # how far from 1 (c / a)^2 may be
+        scale = np.clip(scale, common / np.sqrt(1 + leeway), common / np.sqrt(np.maximum(1 - leeway, FLAT)))
 
     weight = conv.inputs[1].const_value.numpy().astype(np.float64)
     shape = (-1, 1, 1, 1) if conv.op_type == "Conv" else (1, -1, 1, 1)
@@ -120,7 +123,7 @@ def rescale(
     conv.resize_inputs(3)
     conv.replace_input_with(1, add_initializer(graph, f"{conv.name}_equalized_weight", weight))
     conv.replace_input_with(2, add_initializer(graph, f"{conv.name}_equalized_bias", bias))
-    norm.attributes["epsilon"] = ir.AttrFloat32("epsilon", new_epsilon)
+    norm.attributes["epsilon"] = ir.AttrFloat32("epsilon", epsilon)
 
 
 def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Sample]) -> dict[str, Statistics]:

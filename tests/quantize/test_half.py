@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from quantize.equalize import equalize_norms
 from quantize.graph import values_by_name
 from quantize.half import LEAST_WEIGHT, SUM, fit_norms_to_half
 from tests.quantize.graphs import Builder, decibels, run, samples, style_net
@@ -60,3 +61,24 @@ def test_what_fits_already_stays_as_it_is():
     fitted, names = fit_norms_to_half(model, small)
     assert bool(names) == (limit > SUM)
     assert fit_norms_to_half(fitted, small)[1] == []  # and again nothing: it fits now
+
+
+@pytest.mark.parametrize("fit", [lambda *given: fit_norms_to_half(*given)[0], lambda *given: equalize_norms(*given)[0]])
+def test_a_norm_without_epsilon_is_exact_at_any_scale(fit):
+    """As a spelled-out (x - mean) / sqrt(variance) is fused to."""
+    b = Builder([1, 3, 96, 96])
+    x = b.norm(b.conv(b.op("Mul", "image", b.constant(np.float32(255))), 3, 4, spread=1.0), 4, epsilon=0.0)
+    model = b.build(b.conv(x, 4, 3))
+    feeds = list(samples(model))
+    fitted = fit(model, feeds)
+    assert decibels(run(model, feeds[0])[0], run(fitted, feeds[0])[0]) > 90
+    assert np.ptp(norm_inputs(fitted, feeds[0])[0]) < 0.5 * np.ptp(norm_inputs(model, feeds[0])[0])
+
+
+def test_convolutions_over_lines_stay_as_they_are():
+    b = Builder([1, 3, 32, 32])
+    x = b.op("Reshape", b.op("Mul", "image", b.constant(np.float32(255))), b.constant(np.array([1, 3, 1024])))
+    x = b.op("Conv", x, b.constant(b.random.normal(0, 1, (3, 3, 3)).astype(np.float32)), pads=[1, 1])
+    model = b.build(b.op("Reshape", b.norm(x, 3), b.constant(np.array([1, 3, 32, 32]))))
+    for fit in (fit_norms_to_half, equalize_norms):
+        assert fit(model, list(samples(model)))[1] == []
