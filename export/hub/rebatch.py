@@ -74,13 +74,17 @@ def _set_batch(model: ir.Model, inputs: list[ir.Value], batch: int) -> None:
 
 
 def _feeds(model: ir.Model, batch: int, size: tuple[int, int] | None) -> dict[str, np.ndarray]:
-    """Random inputs in 0..1; open dimensions are the batch, then ``size``."""
+    """Random inputs in 0..1, zeros and ones of whole numbers; open dimensions are the batch, then ``size``."""
     open_dims = (batch, 1, *(size or (TRIED_SIDE, TRIED_SIDE)))
     rng = np.random.default_rng(0)
     shapes = {
         v.name: [d if isinstance(d, int) else open_dims[i] for i, d in enumerate(v.shape)] for v in model.graph.inputs
     }
-    return {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
+    dtypes = {v.name: v.dtype.numpy() for v in model.graph.inputs}
+    return {
+        name: rng.random(shape, np.float32) if dtypes[name] == np.float32 else rng.integers(0, 2, shape, dtypes[name])
+        for name, shape in shapes.items()
+    }
 
 
 def _run(model: ir.Model, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:

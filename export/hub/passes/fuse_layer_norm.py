@@ -128,7 +128,5 @@ def _absorb(node: ir.Node) -> bool:
         float_constant(node.graph, scale, f"{hint}_scaled"),
         float_constant(node.graph, bias, f"{hint}_shifted"),
     ]
-    if len(norm.outputs) > 1:
-        norm.resize_outputs(1)
     replace(node, lambda tape: tape.op("LayerNormalization", inputs, dict(norm.attributes), name=norm.name))
     return True

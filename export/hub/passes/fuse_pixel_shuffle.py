@@ -60,7 +60,9 @@ def _fuse(node: ir.Node) -> bool:
             continue
         for before, after in ((), ()), ((TO_NCHW,), ()), ((), (TO_NHWC,)), ((TO_NCHW,), (TO_NHWC,)):
             found = _operator(move, before, after)
-            if found is not None and len(before) + 1 + len(after) <= len(chain):
+            if found is None or (found[0] == "Conv" and node.outputs[0].dtype is not ir.DataType.FLOAT):
+                continue
+            if len(before) + 1 + len(after) <= len(chain):
                 _put(node, x, before, found, after)
                 return True
     return False

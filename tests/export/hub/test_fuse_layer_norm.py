@@ -160,3 +160,10 @@ def test_as_many_groups_as_channels(groups, op):
     model = prepared("g (float[1,6,5,7] x) => (float[1,6,5,7] y)", body, {"s": normal(6), "b": normal(6, seed=1)})
     assert apply(fuse_group_norm, model) == (groups == 6)
     assert ops(model) == {op: 1}
+
+
+def test_a_mean_that_something_else_reads_stays():
+    body = "n, m = LayerNormalization(x, gamma) z = Mul(n, gamma) y = Add(z, m)"
+    model = prepared(TOKENS, body, WEIGHTS)
+    apply(simplify, model)
+    assert ops(model)["LayerNormalization"] == 2

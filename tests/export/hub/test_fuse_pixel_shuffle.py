@@ -101,3 +101,11 @@ def test_other_spellings(shape, body, weights, op):
 )
 def test_stays(six, perm, result, shape):
     assert apply(fuse_pixel_shuffle, model_of(six, perm, result, shape), tolerance=0) == 0
+
+
+def test_truth_values_are_not_unshuffled_by_a_convolution():
+    body = "t = Greater(x, zero) a = Reshape(t, six) b = Transpose<perm=[0,1,3,5,2,4]>(a) y = Reshape(b, shape)"
+    weights = {"zero": np.float32(0), "six": np.array([1, 2, 3, 2, 5, 2]), "shape": np.array([1, 8, 3, 5])}
+    model = prepared("g (float[1,2,6,10] x) => (bool[N,C,H,W] y)", body, weights)
+    apply(simplify, model, tolerance=0)
+    assert ops(model)["Conv"] == 0

@@ -78,3 +78,10 @@ def test_several_pictures_out_of_one_are_no_picture(tmp_path):
         save(tmp_path / "m.onnx", signature, "painting = Relu(image) both = Concat<axis=0>(image, painting)", {})
     )
     assert [port.is_image for port in hub.outputs] == [False, True]
+
+
+def test_whole_numbers_beside_a_batch(tmp_path):
+    signature = "g (float[4,3,8,8] image, int64[4] which) => (float[4,3,8,8] painting)"
+    body = "shift = Gather(shifts, which) painting = Add(image, shift)"
+    path = save(tmp_path / "m.onnx", signature, body, {"shifts": np.arange(9.0).reshape(3, 3, 1, 1)})
+    assert [port.shape for port in load_hub(path, value_range=(0, 1)).inputs] == [(1, 3, 8, 8), (1,)]
