@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from validate.guard import run_guarded
+
 PROGRAM = """
 import ctypes, os, signal, sys, time
 from pathlib import Path
@@ -89,3 +91,12 @@ def test_signals_reach_the_child_which_cleans_up(tmp_path, number):
     process.stdout.readline()
     process.send_signal(number)
     assert process.wait(timeout=20) == 2
+
+
+@posix
+def test_where_a_fork_ends_core_ml_the_command_runs_by_itself(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    ran = []
+    run_guarded(lambda: ran.append(os.getpid()), print)
+    assert ran == [os.getpid()]
