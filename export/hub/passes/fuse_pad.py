@@ -47,9 +47,9 @@ def _fuse(node: ir.Node) -> bool:
         attributes["count_include_pad"] = ir.AttrInt64("count_include_pad", 1)
     if node.op_type in ("AveragePool", "MaxPool"):
         kernel, dilations = attribute(node, "kernel_shape"), attribute(node, "dilations", (1,) * rank)
-        total = [p + q for p, q in zip(own, added, strict=True)]
+        total, size = [p + q for p, q in zip(own, added, strict=True)], dims(pad.inputs[0])[2:]
         if attribute(node, "ceil_mode", 0) or any(
-            max(total[a], total[a + rank]) > (kernel[a] - 1) * dilations[a] for a in range(rank)
+            max(total[a], total[a + rank]) >= kernel[a] or size[a] < dilations[a] for a in range(rank)
         ):
             return False  # a window would lie in the padding alone, which runtimes refuse
     attributes["pads"] = ir.AttrInt64s("pads", [p + q for p, q in zip(own, added, strict=True)])
