@@ -85,6 +85,7 @@ def export_model(
     ``flexible`` makes one file for many picture sizes (:mod:`export.flexible`), ``size`` its default.
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
+    ``verify`` is for both comparisons, of the hub with the file and of the artifact with the hub.
     ``report`` is told each step's name as it begins.
 
     Raises BrushportError for input that cannot be used, UnsupportedError for a model that the target cannot
@@ -99,7 +100,8 @@ def export_model(
     if output.exists() and not output.is_dir():
         raise BrushportError(f"--output '{output}' is a file; name a folder.")
     report("reading the model")
-    hub = load_hub(model, size=size, styles=styles, value_range=value_range, output_range=output_range)
+    choices = {"styles": styles, "value_range": value_range, "output_range": output_range}
+    hub = load_hub(model, size=size, **choices, check=verify)
     sizes = _sizes(hub, flexible, destination) if flexible else None
     if sizes is not None and sizes.default != image_size(hub):
         hub = at_size(hub, sizes.default)
@@ -133,7 +135,6 @@ def export_model(
             facts["notes"] = [*facts["notes"], *_warnings(beyond)]
             _require(comparison, precision, floor, path.name, beyond)
             if sizes is not None:
-                choices = {"styles": styles, "value_range": value_range, "output_range": output_range}
                 others = _verify_sizes(model, artifact, sizes, choices, photos, report)
                 facts["sizes"]["verified"] = [{"size": list(at), **_quality(one)} for at, one in others.items()]
                 for at, one in others.items():

@@ -285,5 +285,5 @@ def _as_defined(hub: Hub, path: Path, feed: dict, layouts: dict, found: dict[str
 def _wrong(hub: Hub, what: str) -> BrushportError:
     return BrushportError(
         f"The hub made of '{hub.source}' does not compute what the file computes ({what}); this is a mistake of "
-        "Brushport's, please report it with the file, and pass check=False to go on."
+        "Brushport's, please report it with the file, and give --no-verify (load_hub: check=False) to go on."
     )

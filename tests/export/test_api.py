@@ -107,6 +107,16 @@ def test_a_wrong_picture_is_not_kept(painter, tmp_path, monkeypatch):
     assert kept.path.exists()
 
 
+def test_without_verification_a_hub_that_seems_wrong_is_compiled_all_the_same(painter, tmp_path, monkeypatch):
+    def refuse(hub, path, **options):
+        raise BrushportError("It differs.")
+
+    monkeypatch.setattr("export.hub.load.check_hub", refuse)
+    with pytest.raises(BrushportError, match="differs"):
+        export_model(painter, "tflite", output=tmp_path)
+    assert export_model(painter, "tflite", output=tmp_path, verify=False).path.exists()
+
+
 def test_an_older_artifact_survives_a_failed_export(painter, tmp_path):
     first = export_model(painter, "tflite", output=tmp_path)
     before = first.path.read_bytes()
