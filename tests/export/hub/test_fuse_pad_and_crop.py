@@ -51,7 +51,7 @@ KEPT_PADS = [
     "r = Relu(x) q = Pad(r, p, one) y = MaxPool<kernel_shape=[3,3]>(q)",
     "r = Relu(x) q = Pad(r, wide) y = MaxPool<kernel_shape=[3,3]>(q)",
     "r = Relu(x) q = Pad(r, wide) y = MaxPool<kernel_shape=[3,3], dilations=[2,2]>(q)",  # ONNX Runtime takes 2 at most
-    "r = Relu(x) s = Slice(r, zeros, ones, rows) q = Pad(s, around) y = MaxPool<kernel_shape=[2,2], dilations=[2,1]>(q)",
+    "r = Exp(x) s = Slice(r, zeros, ones, rows) q = Pad(s, around) y = MaxPool<kernel_shape=[2,2], dilations=[2,1]>(q)",
     "q = Pad(x, spatial, , axes) y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(q)",
     "q = Pad(x, wide) y = AveragePool<kernel_shape=[3,3]>(q)",
     "q = Pad(x, p) y = AveragePool<kernel_shape=[3,3], strides=[2,2], ceil_mode=1>(q)",
