@@ -250,6 +250,17 @@ def expand(node: ir.Node, perm: Perm) -> Pushed | None:
     return Pushed([_source(node), np.array([shape[axis] for axis in inverse(perm)], np.int64)], [perm])
 
 
+@pushes("GroupNormalization")
+def group_normalization(node: ir.Node, perm: Perm) -> Pushed | None:
+    """One group is all of a picture in any order; γ and β, which go by channel, must each be one number."""
+    numbers = [constant(value) for value in node.inputs[1:]]
+    if attribute(node, "num_groups") != 1 or perm[0] != 0 or any(each is None or np.ptp(each) for each in numbers):
+        return None
+    source = _source(node)
+    channels = dims(source)[1]
+    return Pushed([source, *(np.repeat(each[:1], channels) for each in numbers)], [perm])
+
+
 @pushes("QuantizeLinear", "DequantizeLinear")
 def quantize(node: ir.Node, perm: Perm) -> Pushed | None:
     """Along the axis that it was before, where scales go by axis."""

@@ -93,8 +93,14 @@ ONE_OUTPUT = {
     "Reshape": "f = Reshape(t, flat_rows) r = Relu(f) z = Reshape(r, larger)",
     "groups": "f = Reshape(t, groups) m = ReduceMean(f, group_axes) d = Sub(f, m) z = Reshape(d, larger)",
     "Dropout": "d = Dropout(t) z = Relu(d)",
+    "GroupNormalization of one group": "z = GroupNormalization<num_groups=1>(t, twos, threes)",
 }
-MORE = {"per_channel": np.array([1, 1, 1, 4]), "group_axes": np.array([1, 2, 4])}
+MORE = {
+    "per_channel": np.array([1, 1, 1, 4]),
+    "group_axes": np.array([1, 2, 4]),
+    "twos": np.full(6, 2, np.float32),
+    "threes": np.full(6, 3, np.float32),
+}
 
 
 @pytest.mark.parametrize("body", ONE_OUTPUT.values(), ids=ONE_OUTPUT)
@@ -120,6 +126,8 @@ def test_a_second_rule_is_refused():
 STAYS = {
     "MatMul": "m = MatMul(t, square) z = Relu(m)",
     "a reshape that cuts across": "r = Reshape(t, mixed) q = Softmax<axis=1>(r) z = Reshape(q, larger)",
+    "a group norm of two groups": "z = GroupNormalization<num_groups=2>(t, twos, threes)",
+    "a group norm with a number for each row": "z = GroupNormalization<num_groups=1>(t, six, threes)",
     "a computed operand of its own layout": "f = Reshape(x, larger) z = Add(t, f)",
 }
 
@@ -127,7 +135,7 @@ STAYS = {
 @pytest.mark.parametrize("body", STAYS.values(), ids=STAYS)
 def test_stays_right(body):
     """The axes' order matters here, so a Transpose is left; the result is the same."""
-    weights = {**WEIGHTS, "square": normal(4, 4), "mixed": np.array([1, 12, 4, 4])}
+    weights = {**WEIGHTS, **MORE, "six": normal(6), "square": normal(4, 4), "mixed": np.array([1, 12, 4, 4])}
     model = prepared(IMAGE, f"{TURN} {body} {BACK}", weights)
     apply(simplify, model)
     assert ops(model)["Transpose"] + ops(model)["Reshape"] >= 2
