@@ -3,7 +3,7 @@
 ONNX Runtime, LiteRT and coremltools are C++; a damaged model or a kernel's own defect can end the process that runs
 them. The child is forked before anything heavy is imported, which costs milliseconds. Where the system cannot fork
 (Windows), or its own frameworks may end a process that has forked (macOS, where Core ML rests on them; see
-https://bugs.python.org/issue33725), the command runs in the process itself.
+https://bugs.python.org/issue33725), or other threads run already, the command runs in the process itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run_guarded(work: Callable[[], None], complain: Callable[[str], None]) -> No
     Ctrl-C and SIGTERM are handed on to the child, which cleans up; a child whose parent is killed ends itself.
     """
     global _note  # noqa: PLW0603 - one command, one child
-    if not hasattr(os, "fork") or sys.platform == "darwin":
+    if not hasattr(os, "fork") or sys.platform == "darwin" or threading.active_count() > 1:
         work()
         return
     _note = mmap.mmap(-1, NOTE_BYTES)

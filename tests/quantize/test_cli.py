@@ -18,7 +18,7 @@ def command(monkeypatch, capsys, tmp_path):
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["quantize", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            cli.app(prog_name="python -m quantize")
         return caught.value.code, *capsys.readouterr()
 
     return call
