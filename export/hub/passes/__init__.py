@@ -8,6 +8,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from export.hub.passes.absorb_norm_affine import absorb_norm_affine
+from export.hub.passes.drop_expand import drop_expand
 from export.hub.passes.eliminate import eliminate
 from export.hub.passes.explicit_pads import explicit_pads
 from export.hub.passes.fold_affine import fold_affine
@@ -36,6 +37,7 @@ from export.hub.passes.unwrap_view import unwrap_view
 PASSES: tuple[Callable[[ir.Model], int], ...] = (
     order_operands,
     eliminate,
+    drop_expand,
     merge_casts,
     explicit_pads,
     fuse_layer_norm,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from export.hub.passes.rewrite import attribute, bypass, produced_by, replace
+from export.hub.passes.merge_moves import bypass_to
+from export.hub.passes.rewrite import attribute, produced_by, replace
 
 T = ir.DataType
 EXACT = {  # what holds every number of the type
@@ -35,12 +36,7 @@ def _merge(node: ir.Node) -> bool:
     if x.dtype is None or between not in EXACT.get(x.dtype, ()):
         return False
     if last is x.dtype:
-        before = node.inputs[0]
-        node.replace_input_with(0, x)
-        if bypass(node):
-            return True
-        node.replace_input_with(0, before)
-        return False
+        return bypass_to(node, x)
     if last is not T.BOOL and last not in EXACT[x.dtype]:
         return False
     replace(node, lambda tape: tape.op("Cast", [x], {"to": attribute(node, "to")}))
