@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from export.flexible import Request, Sizes, at_size, probes, resolve
+from export.flexible import MAX_ENUMERATED, Request, Sizes, at_size, probes, resolve
 from export.hub import Hub, load_hub
 from export.manifest import embedded, measured_facts, static_facts
 from export.targets import Target, find_precision, find_target
@@ -207,6 +207,10 @@ def _census(target: Target, path: Path) -> dict:
 
 def _sizes(hub: Hub, flexible: Request, target: Target) -> Sizes:
     sizes = resolve(hub, flexible)
+    if not target.any_step and len(sizes.choices) > MAX_ENUMERATED:
+        raise BrushportError(
+            f"--flexible lists {len(sizes.choices)} sizes and {target.name} takes {MAX_ENUMERATED}; list fewer."
+        )
     return sizes if target.any_step or sizes.step == 1 else sizes.enumerated()
 
 

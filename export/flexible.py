@@ -20,6 +20,7 @@ from validate.ports import Port
 Size = tuple[int, int]
 STEPS = (1, 2, 4, 8, 16, 32, 64)  # that a side of the picture may have to be a multiple of
 MAX_ENUMERATED = 128  # shapes; Core ML takes no more
+FEW = 4  # sizes, each of which is verified
 ODD = 5  # steps above the smallest size: two sizes this far apart have no larger divisor in common
 
 
@@ -38,7 +39,7 @@ def parse_flexible(text: str | None) -> Request | None:
         return None
     low, dots, high = text.partition("..")
     if not dots:
-        return Request(choices=tuple(parse_size(size) for size in text.split(",")))
+        return Request(choices=tuple(parse_size(size, "--flexible") for size in text.split(",")))
     if not (low.strip().isdecimal() and high.strip().isdecimal() and 1 < int(low) < int(high) <= MAX_SIDE):
         raise BrushportError(
             f"--flexible {text} is no range of sides; give LOW..HIGH, such as 256..1024, or sizes such as 256,480x640."
@@ -66,7 +67,9 @@ class Sizes:
 
     @property
     def to_verify(self) -> list[Size]:
-        """The sizes at which an artifact is compared: the smallest, an oblong one, the largest."""
+        """The sizes at which an artifact is compared: all of a few, else the smallest, an oblong one, the largest."""
+        if self.choices and len(self.choices) <= FEW:
+            return list(self.choices)
         if self.choices:
             ordered = sorted(self.choices, key=lambda size: size[0] * size[1])
             oblong = [size for size in ordered if size[0] != size[1]]
@@ -110,6 +113,9 @@ def resolve(hub: Hub, request: Request) -> Sizes:
                     f"'{hub.name}' does not take the size {size[0]}x{size[1]}; sides go in steps of {find_step(hub)}."
                 )
         choices = tuple(dict.fromkeys(request.choices))
+        if len(choices) == 1:
+            size = "x".join(map(str, choices[0]))
+            raise BrushportError(f"--flexible {size} is one size only; give several, or --size {size} in its place.")
         return Sizes(default if default in choices else choices[0], choices=choices)
     step = find_step(hub)
     low, high = -_down(-request.low, step), _down(request.high, step)
@@ -132,7 +138,10 @@ def find_step(hub: Hub) -> int:
             takes(hub, (_down(height, step) + a * step, _down(width, step) + b * step)) for a, b in ((1, 3), (4, 5))
         ):
             return step
-    raise BrushportError(f"'{hub.name}' takes one size only, {height}x{width}; leave --flexible out.")
+    raise BrushportError(
+        f"At no step of sides up to {STEPS[-1]} do the outputs of '{hub.name}' keep their proportion to the picture, "
+        f"which one file for many sizes needs; leave --flexible out, which makes a file for {height}x{width}."
+    )
 
 
 def takes(hub: Hub, size: Size) -> bool:
@@ -167,13 +176,18 @@ def at_size(hub: Hub, size: Size) -> Hub:
 
 def probes(hub: Hub, sizes: Sizes) -> tuple[Hub, Hub]:
     """The hub at the default size and at one that has no larger divisor than the step in common with it."""
-    if sizes.choices:
-        other = next(size for size in reversed(sizes.choices) if size != sizes.default)
-        oblong = [size for size in sizes.choices if all(a != b for a, b in zip(size, sizes.default, strict=True))]
-        other = oblong[0] if oblong else other
+    if sizes.choices:  # each side that varies has to differ, or it would be taken for fixed
+        changed = [[side for side in sides if side != own] or [own] for sides, own in _by_axis(sizes)]
+        fitting = [size for size in sizes.choices if size[0] in changed[0] and size[1] in changed[1]]
+        other = fitting[0] if fitting else (changed[0][-1], changed[1][-1])
     else:
         other = tuple(side + a * sizes.step for side, a in zip(sizes.default, (ODD, ODD + 2), strict=True))
     return at_size(hub, sizes.default), at_size(hub, other)
+
+
+def _by_axis(sizes: Sizes) -> list[tuple[tuple[int, ...], int]]:
+    """Every height with the default's, and every width."""
+    return list(zip(zip(*sizes.choices, strict=True), sizes.default, strict=True))
 
 
 def _size_of(ports: Sequence[Port]) -> Size:

@@ -101,13 +101,16 @@ def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> 
     return BrushportError(f"There is no {kind} '{name}'; {hint}Known: {', '.join(known) or 'none'}{instead}.")
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """``512`` or ``480x640`` (height × width) as (height, width); raises BrushportError for anything else."""
+def parse_size(text: str | None, option: str = "--size") -> tuple[int, int] | None:
+    """``512`` or ``480x640`` (height × width) as (height, width); raises BrushportError for anything else.
+
+    ``option`` is what the command calls it.
+    """
     if text is None:
         return None
     found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
     if not found or not int(found[1]) or (found[2] and not int(found[2])):
-        raise BrushportError(f"--size {text} is no size; give N or HEIGHTxWIDTH, such as 512 or 480x640.")
+        raise BrushportError(f"{option} {text} is no size; give N or HEIGHTxWIDTH, such as 512 or 480x640.")
     return int(found[1]), int(found[2] or found[1])
 
 

@@ -150,3 +150,26 @@ def test_listed_sizes_are_not_too_many_and_keep_the_ends(low, high, step, defaul
 def test_requests_that_make_no_sense(text):
     with pytest.raises(BrushportError):
         parse_flexible(text)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_a_square_a_portrait_and_a_landscape(tmp_path, target):
+    """No size differs from the first in both sides, yet both sides vary."""
+    model = save_network(tmp_path / "net.onnx")
+    result = export_model(model, target, size=(32, 32), io="tensor", output=tmp_path, precision="fp32",
+                          value_range=(0, 1), flexible=parse_flexible("32,32x48,48x32"))  # fmt: skip
+    assert len(result.manifest["sizes"]["verified"]) == 3
+    hub = load_hub(model, size=(32, 32))
+    for size in ((32, 48), (48, 32)):
+        paints_alike(model, result.path, hub, size, floor=85)
+
+
+def test_lists_that_cannot_be(tmp_path):
+    model = save_painter(tmp_path / "p.onnx", metadata=False)
+    with pytest.raises(BrushportError, match=r"one size only; .* --size 64x64"):
+        export_model(model, size=(64, 64), output=tmp_path, flexible=parse_flexible("64,64"))
+    with pytest.raises(BrushportError, match="--flexible x is no size"):
+        parse_flexible("64,x")
+    many = ",".join(str(side) for side in range(20, 21 + MAX_ENUMERATED))
+    with pytest.raises(BrushportError, match=r"129 sizes and coreml takes 128; list fewer\.$"):
+        export_model(model, size=(64, 64), output=tmp_path, flexible=parse_flexible(many))
