@@ -161,7 +161,10 @@ def image_size(hub: Hub) -> tuple[int, int]:
     for port in hub.inputs:
         if port.is_image:
             return port.shape[2], port.shape[3]
-    raise BrushportError(f"'{hub.name}' takes no picture (1×3×H×W or 1×1×H×W), so photos cannot verify it.")
+    raise BrushportError(
+        f"'{hub.name}' takes no picture (1×3×H×W or 1×1×H×W), so photos can neither verify nor calibrate it; "
+        "--no-verify keeps it all the same, except in int8 and with --flexible."
+    )
 
 
 def _is_quantized(hub: Hub) -> bool:

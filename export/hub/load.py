@@ -9,7 +9,7 @@ from export.hub.byte_pictures import widen_byte_pictures
 from export.hub.check import check_hub, smaller
 from export.hub.decompose import decompose
 from export.hub.folding import clean_up
-from export.hub.input_range import find_input_range
+from export.hub.input_range import BYTES, find_input_range
 from export.hub.layout import channels_first, outputs_channels_first
 from export.hub.model import Hub
 from export.hub.opset import standardize
@@ -33,7 +33,7 @@ from export.hub.shapes import (
 from export.hub.source import find_model
 from export.hub.styles import select_styles, style_names
 from validate.errors import BrushportError
-from validate.onnx_files import read_metadata, read_model
+from validate.onnx_files import check_range, read_metadata, read_model
 
 FLOAT32_NOTE = "The file computes in another float than float32; the hub computes in float32."
 
@@ -67,6 +67,8 @@ def load_hub(
     model = standardize(read_model(path))
     rounded = to_float32(model)
     widened = None if tensors else widen_byte_pictures(model)
+    if widened is not None:
+        _require_bytes(stem, value_range)
     check_inputs(model)
     is_open = has_open_size(model)
     turned = [] if tensors else channels_first(model)
@@ -109,6 +111,15 @@ def load_hub(
     if check and not (is_open and _check_smaller(hub, size, styles, value_range, output_range, tensors)):
         check_hub(hub, path, rounded=rounded)
     return hub
+
+
+def _require_bytes(stem: str, value_range: tuple[float, float] | None) -> None:
+    """Refuse a range that a file's 8-bit pictures do not have: they would come to it in those values."""
+    if value_range is not None and check_range(value_range) != BYTES:
+        raise BrushportError(
+            f"'{stem}' takes its pictures as bytes, 0..255, so their range cannot be {value_range[0]:g}.."
+            f"{value_range[1]:g}; leave --range out, or give --output-range for what comes out."
+        )
 
 
 def _check_smaller(hub: Hub, size: tuple[int, int] | None, *settings: object) -> bool:

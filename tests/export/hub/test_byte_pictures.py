@@ -9,6 +9,7 @@ import pytest
 
 from export.hub import load_hub
 from export.hub.input_range import BYTES
+from validate.errors import BrushportError
 from validate.runners import OnnxRunner
 
 
@@ -36,6 +37,18 @@ def test_bytes_become_floats_of_the_same_value(tmp_path, layout):
     want = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": given})[0]
     got = OnnxRunner(onnx.ModelProto.SerializeToString(_proto(hub)), hub.inputs, hub.outputs).run({"x": pixels})["y"]
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
+
+
+def test_bytes_have_no_other_range(tmp_path):
+    """Pictures of 0..1 would be black to a network that divides them by 255."""
+    path = saved(tmp_path, "NCHW")
+    with pytest.raises(
+        BrushportError, match=r"'bytes' takes its pictures as bytes, 0..255, so their range cannot be 0..1"
+    ):
+        load_hub(path, value_range=(0, 1))
+    assert load_hub(path, value_range=(0, 255)).inputs[0].value_range == BYTES
+    hub = load_hub(path, output_range=(0, 1))
+    assert (hub.inputs[0].value_range, hub.outputs[0].value_range) == (BYTES, (0, 1))
 
 
 def test_bytes_that_are_read_as_bytes_stay_bytes(tmp_path):
