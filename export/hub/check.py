@@ -31,6 +31,7 @@ FLOOR = 80.0  # dB
 HALF_FLOOR = 45.0  # dB, where the file computes in half precision and the hub does not
 MARGIN = 10.0  # dB by which the hub may be further off than the file's own noise
 NOISE = 2.0**-22  # relative, a float32 rounding or two
+HALF_NOISE = 2.0**-11  # a rounding of half precision
 FEW = 1e-3  # of an output's elements, which may fall to the other side of what a network selects or rounds
 JUMPING_OPS = {
     "ArgMax", "ArgMin", "Cast", "Ceil", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod",
@@ -59,7 +60,8 @@ def check_hub(hub: Hub, path: Path, *, rounded: bool = False) -> float | None:
 
     Returns the smallest PSNR of an output in dB, infinite where all are equal, or ``None`` if they cannot be
     compared: the file takes other inputs or shapes than the hub (another size, one style of several), ONNX Runtime
-    does not run it, or its pictures are so large that running it costs more than it is worth.
+    does not run it, it overflows its half precision, or its pictures are so large that running it costs more than it
+    is worth.
     ``rounded`` says that the file computes in another float than float32.
     """
     if _widest(hub.model) > MAX_BYTES:
@@ -78,6 +80,8 @@ def check_hub(hub: Hub, path: Path, *, rounded: bool = False) -> float | None:
     if expected is None:
         _require_running(hub)
         return None
+    if rounded and not all(np.isfinite(value).all() for value in expected.values()):
+        return None  # it leaves the range of half precision, and the hub does not
     own = _session(ir.to_proto(hub.model).SerializeToString())
     found = None if own is None else _run(own, feed, {name: (False, feed[name].dtype) for name in feed}, names)
     del own
@@ -91,7 +95,7 @@ def check_hub(hub: Hub, path: Path, *, rounded: bool = False) -> float | None:
         worst = min(_compare(hub, name, expected[name], found[name], spared=FEW) for name in names)
         if worst >= floor:
             return worst
-    noise = _noise(str(path), feed, layouts, expected)
+    noise = _noise(str(path), feed, layouts, expected, HALF_NOISE if rounded else NOISE)
     if worst < min(floor, noise - MARGIN) and not _as_defined(hub, path, feed, layouts, found, floor):
         raise _wrong(hub, f"they agree to {worst:.0f} dB where {floor:.0f} dB is the least")
     return worst
@@ -190,7 +194,10 @@ def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _draw(port, dtype: str) -> np.ndarray:
-    """A picture of patches and grain, numbers from 0 to 1, bytes, zeros and ones; as the hub takes them."""
+    """A picture of patches and grain, numbers from 0 to 1, bytes, zeros and ones; as the hub takes them.
+
+    ``dtype`` is what the file takes, which may hold less.
+    """
     rng = np.random.default_rng([SEED, *port.shape])
     if port.is_image:
         black, white = port.value_range
@@ -200,9 +207,9 @@ def _draw(port, dtype: str) -> np.ndarray:
         picture = 0.8 * patches[:, :, rows][:, :, :, columns] + 0.2 * rng.random(port.shape, np.float32)
         picture = black + (white - black) * picture
         return (np.round(picture) if dtype == "uint8" else picture).astype(port.dtype)
-    if port.dtype == "float32":
+    if port.dtype == "float32" and dtype != "uint8":
         return np.asarray(rng.random(port.shape), np.float32)
-    return np.asarray(rng.integers(0, 256 if port.dtype == "uint8" else 2, port.shape), port.dtype)
+    return np.asarray(rng.integers(0, 256 if dtype == "uint8" else 2, port.shape), port.dtype)
 
 
 def _run(session, feed: dict, layouts: dict, names: list[str]) -> dict[str, np.ndarray] | None:
@@ -254,11 +261,11 @@ def _psnr(a: np.ndarray, b: np.ndarray, spared: float = 0.0) -> float:
     return float(10 * np.log10(peak**2 / squared)) if np.isfinite(squared) else -np.inf
 
 
-def _noise(path: str, feed: dict, layouts: dict, expected: dict[str, np.ndarray]) -> float:
-    """How far the file's own outputs move, in dB, when its float inputs move by a rounding."""
+def _noise(path: str, feed: dict, layouts: dict, expected: dict[str, np.ndarray], by: float) -> float:
+    """How far the file's own outputs move, in dB, when its float inputs move by a rounding, ``by`` relative."""
     rng = np.random.default_rng(SEED)
     moved = {
-        name: value * (1 + NOISE * rng.standard_normal(value.shape)).astype(value.dtype)
+        name: value * (1 + by * rng.standard_normal(value.shape)).astype(value.dtype)
         if value.dtype == np.float32
         else value
         for name, value in feed.items()

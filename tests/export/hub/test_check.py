@@ -129,6 +129,37 @@ def test_half_precision_files_are_compared_with_less(tmp_path):
     assert 45 <= db < FLOOR
 
 
+def test_half_precision_that_overflows_is_not_compared(tmp_path):
+    body = "big = Mul(image, many)  painting = Mul(big, big)"
+    path = save(
+        tmp_path / "m.onnx",
+        "g (float16[1,3,16,16] image) => (float16[1,3,16,16] painting)",
+        body,
+        {"many": np.float16(1000)},
+    )
+    assert check_hub(load_hub(path, check=False), path, rounded=True) is None
+
+
+def test_classes_of_half_precision_have_the_noise_of_half_precision(tmp_path):
+    weights = {}
+    body, x = "", "image"
+    for i in range(12):
+        random = np.random.default_rng(i)
+        weights[f"w{i}"] = (random.standard_normal((16, 3 if i == 0 else 16, 3, 3)) * 0.08).astype(np.float16)
+        body += f"c{i} = Conv<pads=[1,1,1,1]>({x}, w{i})  x{i} = Relu(c{i})  "
+        x = f"x{i}"
+    signature = "g (float16[1,3,64,64] image) => (int64[1,1,64,64] classes)"
+    path = save(tmp_path / "m.onnx", signature, f"{body} classes = ArgMax<axis=1>({x})", weights)
+    check_hub(load_hub(path, value_range=(0, 1), check=False), path, rounded=True)
+
+
+def test_bytes_that_are_no_picture(tmp_path):
+    body = "f = Cast<to=1>(planes)  painting = Conv(f, v)"
+    signature = "g (uint8[1,4,16,16] planes) => (float[1,3,16,16] painting)"
+    path = save(tmp_path / "m.onnx", signature, body, {"v": normal(3, 4, 1, 1)})
+    assert check_hub(load_hub(path, check=False), path) >= FLOOR
+
+
 def test_nothing_to_compare_with(picture, tmp_path):
     assert check_hub(load_hub(picture, size=(16, 16), check=False), picture) is None
     (tmp_path / "broken.onnx").write_bytes(b"none")
