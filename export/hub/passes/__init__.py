@@ -25,6 +25,7 @@ from export.hub.passes.fuse_matmul import fuse_matmul
 from export.hub.passes.fuse_mish import fuse_mish
 from export.hub.passes.fuse_pad import fuse_pad
 from export.hub.passes.fuse_pixel_shuffle import fuse_pixel_shuffle
+from export.hub.passes.lower_rank import lower_rank
 from export.hub.passes.merge_affine import merge_affine
 from export.hub.passes.merge_casts import merge_casts
 from export.hub.passes.merge_moves import merge_moves
@@ -61,6 +62,7 @@ PASSES: tuple[Callable[[ir.Model], int], ...] = (
     fuse_pixel_shuffle,
     fuse_pad,
     fuse_matmul,
+    lower_rank,
 )
 MAX_ROUNDS = 10  # each round makes the graph smaller or moves Transposes down; this only bounds the time
 

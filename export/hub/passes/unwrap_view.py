@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from export.hub.passes.lower_rank import MAX_RANK
 from export.hub.passes.push_rules import ONE_AXIS, UNARY
 from export.hub.passes.rewrite import attribute, constant, dims, only_used_by, produced_by, replace
 from export.hub.passes.statistics import VIEWS
@@ -25,7 +26,7 @@ def _unwrap(node: ir.Node) -> bool:
         return False
     x = view.inputs[0]
     shape, inside = dims(x), dims(function.inputs[0])
-    if shape is None or not shape or not inside or shape != dims(node.outputs[0]):
+    if shape is None or not shape or not inside or shape != dims(node.outputs[0]) or len(shape) > MAX_RANK:
         return False
     attributes = dict(function.attributes)
     if function.op_type in ONE_AXIS:
