@@ -34,11 +34,17 @@ EQUATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("equation", "first", "second"), EQUATIONS)
-@pytest.mark.parametrize("dtype", ["float", "int32"])
-def test_einsum(equation, first, second, dtype):
-    if dtype == "int32" and equation == "...ij,...jk->...ik":
-        pytest.skip("ONNX Runtime has no batched product of whole numbers that broadcasts")
+# ONNX Runtime, the judge, has no batched product of whole numbers that broadcasts.
+CASES = [
+    (dtype, *case)
+    for dtype in ("float", "int32")
+    for case in EQUATIONS
+    if (dtype, case[0]) != ("int32", "...ij,...jk->...ik")
+]
+
+
+@pytest.mark.parametrize(("dtype", "equation", "first", "second"), CASES)
+def test_einsum(dtype, equation, first, second):
     inputs = f"{dtype}[{first}] x" + (f", {dtype}[{second}] z" if second else "")
     body = f'y = Einsum<equation="{equation}">(x{", z" if second else ""})'
     check(f"g ({inputs}) => ({dtype}[] y)", body, ["Einsum"], tolerance=1e-5)
