@@ -117,10 +117,18 @@ def layer_normalization(context: Lowering, node: ir.Node) -> None:
         if output is not None:
             context.bind(output, statistic, perm)
     y = f.mul(centered, inverse)
-    y = f.mul(y, _aligned(context, node.inputs[1], perm))
-    if context.input(node, 2) is not None:
-        y = f.add(y, _aligned(context, node.inputs[2], perm))
+    if not _is_all(context, node.inputs[1], 1.0):
+        y = f.mul(y, _aligned(context, node.inputs[1], perm))
+    bias = context.input(node, 2)
+    if bias is not None and not _is_all(context, bias, 0.0):
+        y = f.add(y, _aligned(context, bias, perm))
     context.bind(node.outputs[0], y, perm)
+
+
+def _is_all(context: Lowering, value: ir.Value, number: float) -> bool:
+    """Whether ``value`` is a constant of this number alone: a scale or bias that a layer norm was given for form."""
+    array = context.constant(value)
+    return array is not None and bool(np.all(array == number))
 
 
 def _aligned(context: Lowering, value: ir.Value, perm: tuple[int, ...]) -> Tensor:

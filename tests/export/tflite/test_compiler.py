@@ -180,6 +180,30 @@ def test_activation_is_fused_only_where_nobody_else_reads():
     assert conv_then([relu, node("Relu", ["y"], ["z"])], ["z"]) == ["CONV_2D", "RELU"]
 
 
+@pytest.mark.parametrize(
+    ("scale", "bias", "last"),
+    [(1, 0, ["RSQRT", "MUL"]), (1, None, ["RSQRT", "MUL"]), (1, 2, ["MUL", "ADD"]), (3, 0, ["MUL", "MUL"])],
+)
+def test_layer_norm_without_gain_costs_none(scale, bias, last):
+    inputs, constants = ["x", "s"], {"s": np.full(64, scale, np.float32)}
+    if bias is not None:
+        inputs, constants = [*inputs, "b"], constants | {"b": np.full(64, bias, np.float32)}
+    feeds = {"x": normal(1, 16, 64)}
+    model = model_of([node("LayerNormalization", inputs, ["y"])], feeds, ["y"], constants)
+    for got, want in both(model, feeds):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    assert operators(compile_bytes(model))[-2:] == last
+
+
+def test_mish_divides_nothing_and_overflows_nowhere():
+    feeds = {"x": np.float32([-1e30, -1e4, -90, -5, -0.0, 1e-3, 9.9, 10.1, 89, 1e4, 1e30])}
+    model = model_of([node("Mish", ["x"], ["y"])], feeds, ["y"])
+    x = feeds["x"].astype(np.float64)
+    got = run_tflite(compile_bytes(model), feeds, ["y"])[0]
+    np.testing.assert_allclose(got, x * np.tanh(np.logaddexp(0, x)), rtol=3e-7, atol=3e-6)
+    assert operators(compile_bytes(model)) == ["MINIMUM", "EXP", "ADD", "LOG", "TANH", "MUL"]
+
+
 def test_transposes_that_meet_cancel():
     there, back = node("Transpose", ["c"], ["t"], perm=[0, 2, 3, 1]), node("Transpose", ["s"], ["y"], perm=[0, 3, 1, 2])
     assert conv_then([there, node("Sigmoid", ["t"], ["s"]), back], ["y"]) == ["CONV_2D", "LOGISTIC"]
