@@ -72,6 +72,12 @@ def test_stays_lowered():
     assert ops(model)["Reshape"] <= 4
 
 
+def test_views_of_many_axes_are_not_unwrapped_again():
+    """Between two operators that keep their seven axes, where a View meets no other."""
+    body = "a = Add(s, odd) b = LeakyRelu(a) c = Mul(b, odd) y = Reshape(c, all)"
+    assert apply_simplify(prepared(IMAGE, f"{SEVEN} {body}", WEIGHTS))["lower_rank"] == 1
+
+
 def apply_simplify(model) -> dict[str, int]:
     found = {}
 
