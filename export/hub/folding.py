@@ -16,8 +16,9 @@ from export.hub.passes.rewrite import constant, dims, new_constant
 from export.hub.shapes import INFERENCE_OPSET
 from validate.errors import BrushportError, short
 
-# A quantized weight stays 8 bits wide; of LRN the evaluator computes as many channels as there are pictures.
-KEPT_OPS = ("QuantizeLinear", "DequantizeLinear", "LRN")
+# A quantized weight stays 8 bits wide; of LRN the evaluator computes as many channels as there are pictures, and of a
+# GlobalMaxPool that is not over two axes it takes the maximum over the channels, too.
+KEPT_OPS = ("QuantizeLinear", "DequantizeLinear", "LRN", "GlobalMaxPool")
 MAX_SMALL_ELEMENTS = 2**16  # a folded constant may have this many; more only if what it comes from has as many
 NO_LIMIT = 2**40  # of the evaluator's own, which counts a constant that has two users as an addition
 
