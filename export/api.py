@@ -101,7 +101,7 @@ def export_model(
         raise BrushportError(f"--output '{output}' is a file; name a folder.")
     report("reading the model")
     choices = {"styles": styles, "value_range": value_range, "output_range": output_range}
-    hub = load_hub(model, size=size, **choices, check=verify)
+    hub = load_hub(model, size=size, open_size=flexible and flexible.usual, **choices, check=verify)
     sizes = _sizes(hub, flexible, destination) if flexible else None
     if sizes is not None and sizes.default != image_size(hub):
         hub = at_size(hub, sizes.default)

@@ -19,6 +19,7 @@ from validate.ports import Port
 
 Size = tuple[int, int]
 STEPS = (1, 2, 4, 8, 16, 32, 64)  # that a side of the picture may have to be a multiple of
+USUAL = 512  # pixels a side
 MAX_ENUMERATED = 128  # shapes; Core ML takes no more
 FEW = 4  # sizes, each of which is verified
 ODD = 5  # steps above the smallest size: two sizes this far apart have no larger divisor in common
@@ -31,6 +32,14 @@ class Request:
     low: int = 0
     high: int = 0
     choices: tuple[Size, ...] = ()
+
+    @property
+    def usual(self) -> Size:
+        """The size to begin with where nothing else says one: the first by name, or ``USUAL`` if that is in range."""
+        if self.choices:
+            return self.choices[0]
+        side = min(max(USUAL, -_down(-self.low, STEPS[-1])), max(_down(self.high, STEPS[-1]), self.low))
+        return side, side
 
 
 def parse_flexible(text: str | None) -> Request | None:

@@ -42,6 +42,7 @@ def load_hub(
     source: str | Path,
     *,
     size: tuple[int, int] | None = None,
+    open_size: tuple[int, int] | None = None,
     styles: Sequence[str] | None = None,
     value_range: tuple[float, float] | None = None,
     output_range: tuple[float, float] | None = None,
@@ -52,9 +53,9 @@ def load_hub(
     """Load a model and make it a hub: checked, of fixed shapes, simplified, its ports understood.
 
     ``source`` is a zoo name, an ONNX file, a training run's folder or a checkpoint inside one; nothing is ever
-    written there. ``size`` is (height, width) of the pictures; our own networks have a default. ``styles`` picks
-    among a network's styles: one is baked in and the ``style`` input disappears, several keep the input, with one
-    weight each in that order.
+    written there. ``size`` is (height, width) of the pictures; our own networks have a default, and ``open_size`` is
+    one for other files that leave it open. ``styles`` picks among a network's styles: one is baked in and the
+    ``style`` input disappears, several keep the input, with one weight each in that order.
     ``value_range`` says which tensor values are black and white in the pictures that go in, ``output_range`` in those
     that come out, by default the same; without both the model's own metadata say so, or each is found out (and
     ``Hub.notes`` tells how). ``name`` is what artifacts are called. ``tensors`` takes every port as it stands in the
@@ -74,8 +75,8 @@ def load_hub(
     turned = [] if tensors else channels_first(model)
     outputs = [value.name for value in model.graph.outputs]
     metadata = read_metadata(model)
-    if size is None and "default_size" in metadata and has_open_size(model):
-        size = (metadata["default_size"],) * 2
+    if size is None and has_open_size(model):
+        size = (metadata["default_size"],) * 2 if "default_size" in metadata else open_size
     if size is not None:
         size = check_size(size, metadata.get("size_multiple", 1))
     if batch_of(model) > 1 and not tensors:

@@ -125,6 +125,15 @@ def test_a_size_that_is_written_in_is_refused(tmp_path):
         assert "size" in str(error.value)
 
 
+def test_a_file_of_open_size_needs_no_other_size(tmp_path):
+    model = save_network(tmp_path / "net.onnx", halvings=1)
+    result = export_model(model, "tflite", output=tmp_path, flexible=Request(64, 128))
+    assert result.manifest["inputs"][0]["shape"] == [1, 128, 128, 3]
+    assert Request(256, 1024).usual == (512, 512)
+    assert Request(65, 71).usual == (65, 65)
+    assert Request(choices=((48, 80), (64, 64))).usual == (48, 80)
+
+
 def test_steps_are_found(tmp_path):
     for halvings, step in ((1, 2), (3, 8)):
         hub = load_hub(save_network(tmp_path / f"{step}.onnx", halvings=halvings), size=(64, 64))
