@@ -27,6 +27,7 @@ RTOL, ATOL = 5e-4, 5e-5  # ATOL of the output's largest value
 SPREAD = 4.0  # times what the changed inputs moved
 JUMP = 0.01  # of the largest value: what moves further stands at a threshold, such as Round's
 TRIES = 8  # changes that are tried before a difference counts
+ROUNDING = 2.0**-22  # relative: a float32 rounding or two
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,36 @@ def run(graph: Graph, hub: Hub, artifact: Path) -> Tensors:
     return results
 
 
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """The reference: no optimizations, which have mistakes of their own."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _with_factors(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
+    """The model with every value named in ``shapes`` multiplied by an input ``NAME/factor`` as it is computed."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    nodes = list(made.graph.node)
+    del made.graph.node[:]
+    for node in nodes:
+        made.graph.node.append(node)
+        for index, name in enumerate(node.output):
+            if name in shapes:
+                made.graph.node[-1].output[index] = f"{name}/raw"
+        for name in node.output:
+            if name in shapes:
+                factor = f"{name}/factor"
+                made.graph.input.append(
+                    onnx.helper.make_tensor_value_info(factor, onnx.TensorProto.FLOAT, shapes[name])
+                )
+                made.graph.node.append(onnx.helper.make_node("Mul", [f"{name}/raw", factor], [name]))
+    return made
+
+
 class Reference:
     """ONNX Runtime on the original graph, without optimizations, and how its values move with its inputs."""
 
@@ -114,14 +145,15 @@ class Reference:
         shown = {*self._outputs, *self._moving, *self._fixed}
         inner = [name for node in model.graph.node for name in node.output if name and name not in shown]
         model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in inner)
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 4
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._model = model
+        self._session = _session(model)
         found = self._session.run(None, self._moving | self._fixed)
+        self._shapes = {  # of everything that is computed and rounded
+            value.name: array.shape
+            for value, array in zip(model.graph.output, found, strict=True)
+            if array.dtype == np.float32
+        }
+        self._rounding: onnxruntime.InferenceSession | None = None
         self.fit = all(np.isfinite(v).all() and np.abs(v, dtype=np.float64).max(initial=0) < LARGEST for v in found)
         self.results: Tensors = dict(zip(self._outputs, found, strict=False))
 
@@ -139,7 +171,7 @@ class Reference:
                 self._differs(results[name], want, name, movements).any() for name, want in self.results.items()
             ):
                 return ""
-            movements += self._moved(attempt)
+            movements += self._moved(attempt) + self._rounded(attempt)
         for name, want in self.results.items():
             bad = self._differs(results[name], want, name, movements)
             if bad.any():
@@ -161,6 +193,18 @@ class Reference:
             }
             found.append(dict(zip(self._outputs, self._session.run(self._outputs, moved | self._fixed), strict=True)))
         return found
+
+    def _rounded(self, attempt: int) -> list[Tensors]:
+        """The outputs when every value on the way is rounded otherwise: equal pixels of an enlarged picture are not."""
+        if self._rounding is None:
+            self._rounding = _session(_with_factors(self._model, self._shapes))
+        random = np.random.default_rng(attempt)
+        factors = {
+            f"{name}/factor": np.asarray(1 + ROUNDING * random.standard_normal(shape), np.float32)
+            for name, shape in self._shapes.items()
+        }
+        found = self._rounding.run(self._outputs, self._moving | self._fixed | factors)
+        return [dict(zip(self._outputs, found, strict=True))]
 
     @staticmethod
     def _differs(got: np.ndarray, want: np.ndarray, name: str, movements: list[Tensors]) -> np.ndarray:
