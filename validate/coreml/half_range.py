@@ -57,7 +57,7 @@ def find_beyond(function: Any, tensors: Mapping[str, np.ndarray], threads: int, 
             watched[seen[-1]] = (op, "sum of squares")
         return seen
 
-    session = Session(translate(function, round_fp16=False, watch=watch), threads, name)
+    session = Session(translate(function, round_fp16=False, watch=watch), threads, name, keep_memory=False)
     values = session.run(dict(tensors))
     found = []
     for seen, (op, what) in watched.items():
@@ -68,7 +68,8 @@ def find_beyond(function: Any, tensors: Mapping[str, np.ndarray], threads: int, 
 
 
 def _peak(graph: Graph, value: str) -> str:
-    return graph.node("ReduceMax", graph.node("Abs", value), keepdims=0)
+    highest, lowest = (graph.node(reduce, value, keepdims=0) for reduce in ("ReduceMax", "ReduceMin"))
+    return graph.node("Max", highest, graph.node("Neg", lowest))  # without a copy of the value, as Abs would make
 
 
 def _sum_of_squares(graph: Graph, op: Any) -> str:

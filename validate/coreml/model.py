@@ -106,6 +106,7 @@ class CoreMLModel:
         """The operators whose values leave the range of fp16 on this input, in the program's order; see there."""
         tensors = self._check_inputs(data)
         shapes = {name: value.shape for name, value in tensors.items()}
+        self._sessions.clear()  # one set of activations at a time; the next prediction makes its own
         return find_beyond(self._package.load_program(shapes), tensors, self._threads, self.path.name)
 
     def to_onnx(self) -> onnx.ModelProto:

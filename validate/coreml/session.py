@@ -17,11 +17,12 @@ class Session:
     every rounding through fp16 in place (``tests/validate/coreml/test_rounding.py`` holds it to that).
     """
 
-    def __init__(self, translation: Translation, threads: int, name: str) -> None:
+    def __init__(self, translation: Translation, threads: int, name: str, *, keep_memory: bool = True) -> None:
         self._name = name
         self._weights = {key: np.ascontiguousarray(value) for key, value in translation.weights.items()}
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = keep_memory  # for the next run; without it, memory is given back at once
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.intra_op_num_threads = threads
         values = [ort.OrtValue.ortvalue_from_numpy(value) for value in self._weights.values()]
