@@ -18,7 +18,8 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from validate.errors import BrushportError, short
-from validate.onnx_files import METADATA_KEY, WRONG_OPTIMIZERS
+from validate.onnx_files import METADATA_KEY
+from validate.sessions import cpu_session
 
 if TYPE_CHECKING:
     import torch
@@ -150,9 +151,7 @@ def _verify(module: torch.nn.Module, path: Path, examples: tuple[torch.Tensor, .
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(WRONG_OPTIMIZERS)
-        )
+        session = cpu_session(path, options)
         got = session.run(None, {name: x.numpy() for name, x in zip(names, examples, strict=True)})
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         raise BrushportError(

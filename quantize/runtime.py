@@ -9,7 +9,7 @@ import onnx_ir as ir
 import onnxruntime
 
 from validate.errors import BrushportError, short
-from validate.onnx_files import WRONG_OPTIMIZERS
+from validate.sessions import cpu_session
 
 Sample = Mapping[str, np.ndarray]  # what a model is fed once: arrays by input name
 
@@ -26,12 +26,7 @@ def open_session(model: ir.Model, *, simulate: bool = False) -> onnxruntime.Infe
     if simulate:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
-        return onnxruntime.InferenceSession(
-            ir.to_proto(model).SerializeToString(),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=list(WRONG_OPTIMIZERS),
-        )
+        return cpu_session(ir.to_proto(model).SerializeToString(), options)
     except Exception as error:  # ONNX Runtime's classes derive from Exception alone
         raise BrushportError(f"ONNX Runtime cannot load the model: {short(error)}.") from error
 

@@ -14,10 +14,6 @@ from validate.errors import BrushportError, short
 
 METADATA_KEY = "brushport"  # under which our own networks say what they take, as JSON
 MAX_PROTOBUF_BYTES = 2**31 - 1  # protobuf's own limit on one message; larger models keep weights outside
-# ONNX Runtime's optimizers that change what a model computes, to be left out of every session. Up to 1.31, Pad_Fusion
-# lets a MaxPool pad by itself, with minus infinity in place of the zeros that Pad puts there, and MatmulTransposeFusion
-# forgets the Transpose in front of a product with a vector.
-WRONG_OPTIMIZERS = ("Pad_Fusion", "MatmulTransposeFusion")
 MAX_IR_VERSION = 10  # what ONNX Runtime has taken since 1.18; it refuses files of a version newer than it is
 
 

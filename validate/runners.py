@@ -16,8 +16,8 @@ import psutil
 from PIL import Image
 
 from validate.errors import BrushportError, short
-from validate.onnx_files import WRONG_OPTIMIZERS
 from validate.ports import PORTS_KEY, Port, ports_from_json
+from validate.sessions import cpu_session
 
 if TYPE_CHECKING:
     from validate.coreml.half_range import Beyond
@@ -101,9 +101,7 @@ class OnnxRunner(Runner):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             source = model if isinstance(model, bytes) else str(model)
-            self.session = ort.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(WRONG_OPTIMIZERS)
-            )
+            self.session = cpu_session(source, options)
         except Exception as error:  # ONNX Runtime's own exceptions share no public base class
             raise BrushportError(f"ONNX Runtime cannot run the model: {short(error)}.") from error
         super().__init__(inputs, outputs, before)

@@ -19,8 +19,8 @@ import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
 from validate.errors import BrushportError
-from validate.onnx_files import WRONG_OPTIMIZERS
 from validate.runners import OnnxRunner
+from validate.sessions import cpu_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -146,9 +146,7 @@ def _session(model: str | bytes) -> onnxruntime.InferenceSession | None:
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(WRONG_OPTIMIZERS)
-        )
+        return cpu_session(model, options)
     except Exception as error:
         if not type(error).__module__.startswith("onnxruntime"):  # its exceptions share no public base class
             raise

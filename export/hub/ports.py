@@ -13,8 +13,9 @@ from export.hub.input_range import BYTES, SIGNED, UNIT
 from export.hub.ranges import bounds
 from export.hub.shapes import is_image_shape
 from validate.errors import BrushportError, short
-from validate.onnx_files import METADATA_KEY, WRONG_OPTIMIZERS, check_range, read_metadata
+from validate.onnx_files import METADATA_KEY, check_range, read_metadata
 from validate.ports import Port
+from validate.sessions import cpu_session
 
 RANGE_KEYS = ("value_range", "output_range")  # of the metadata: pictures that go in, pictures that come out
 BYTE_EXTENT = 4.0  # outputs beyond this are in 0..255
@@ -145,12 +146,7 @@ def run_on_photo(model: ir.Model, value_range: tuple[float, float] = UNIT) -> li
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(
-            ir.to_proto(model).SerializeToString(),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=list(WRONG_OPTIMIZERS),
-        )
+        session = cpu_session(ir.to_proto(model).SerializeToString(), options)
         feeds = {}
         for value in model.graph.inputs:
             shape = tuple(value.shape)

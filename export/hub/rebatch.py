@@ -13,7 +13,7 @@ from export.hub.folding import fold_constants
 from export.hub.passes.rewrite import constant, new_constant
 from export.hub.shapes import forget_shapes, infer_shapes, is_image_shape, shape_text
 from validate.errors import BrushportError, short
-from validate.onnx_files import WRONG_OPTIMIZERS
+from validate.sessions import cpu_session
 
 MAX_DIFFERENCE = 1e-4  # of the outputs' largest magnitude: float32, summed in another order
 TRIED_SIDE = 64  # pixels, where the file leaves the size open and none was asked for
@@ -94,9 +94,7 @@ def _run(model: ir.Model, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
     options.log_severity_level = 4
     try:
         content = ir.to_proto(model).SerializeToString()
-        return onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(WRONG_OPTIMIZERS)
-        ).run(None, feeds)
+        return cpu_session(content, options).run(None, feeds)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         raise BrushportError(f"ONNX Runtime cannot run the model: {short(error)}.") from error
 

@@ -11,8 +11,8 @@ from export.coreml import compile_coreml
 from export.hub import load_hub
 from export.tflite import compile_tflite
 from tests.export.architectures import ARCHITECTURES, save_onnx
-from validate.onnx_files import WRONG_OPTIMIZERS
 from validate.runners import open_artifact
+from validate.sessions import WRONG_OPTIMIZERS
 
 FLOORS = {"tflite": 85.0, "coreml": 60.0}  # dB: float32, and half precision
 

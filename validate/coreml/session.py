@@ -7,7 +7,7 @@ import onnxruntime as ort
 
 from validate.coreml.translate import Translation
 from validate.errors import BrushportError, UnsupportedError
-from validate.onnx_files import WRONG_OPTIMIZERS
+from validate.sessions import cpu_session
 
 
 class Session:
@@ -29,12 +29,7 @@ class Session:
         if values:
             options.add_external_initializers(list(self._weights), values)
         try:
-            self._session = ort.InferenceSession(
-                translation.model.SerializeToString(),
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=list(WRONG_OPTIMIZERS),
-            )
+            self._session = cpu_session(translation.model.SerializeToString(), options)
         except Exception as error:  # ONNX Runtime's exception classes are not public
             reason = " ".join(str(error).split())[:300]
             raise UnsupportedError(f"{name}: ONNX Runtime cannot run the translated program ({reason}).") from error
