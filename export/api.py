@@ -16,6 +16,8 @@ import onnx_ir as ir
 from export.flexible import MAX_ENUMERATED, Request, Sizes, at_size, probes, resolve
 from export.hub import Hub, load_hub
 from export.manifest import embedded, measured_facts, static_facts
+from export.photos import calibration_samples, image_size, verification_photos
+from export.schemes import Options, prepare
 from export.targets import Target, find_precision, find_target
 from validate.command import unknown
 from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison, compare, feeds_for
@@ -23,14 +25,11 @@ from validate.errors import BrushportError, QualityError
 from validate.files import replacing
 from validate.guard import note_step
 from validate.manifest import write_entry
-from validate.photos import default_photos, iterate_default_photos, iterate_photos, load_photos, photo_samples
 from validate.runners import OnnxRunner, Runner, open_artifact
 
 if TYPE_CHECKING:
     from validate.coreml.half_range import Beyond
 
-VERIFICATION_PHOTOS = 3
-CALIBRATION_PHOTOS = 16
 HALF_PHOTOS = 2  # that norms are fitted to fp16 by: scales are powers of ten apart from harm
 Report = Callable[[str], None]
 
@@ -105,14 +104,15 @@ def export_model(
     sizes = _sizes(hub, flexible, destination) if flexible else None
     if sizes is not None and sizes.default != image_size(hub):
         hub = at_size(hub, sizes.default)
-    shown = _photos(hub, photos) if verify else []
+    shown = verification_photos(hub, photos) if verify else []
     hub_bytes = ir.to_proto(hub.model).SerializeToString()
     precision = _settled(hub, asked if precision else None, destination)
     digest = hashlib.sha256(hub_bytes).hexdigest()
     facts = static_facts(hub, digest, destination, precision, io)
     compiled = hub
-    if precision == "int8" and not _is_quantized(hub):
-        compiled, facts["int8"] = _quantized(hub, calibration, report)
+    if not _is_quantized(hub):
+        compiled, said = prepare(hub, precision, Options(target, calibration), report)
+        facts |= {} if said is None else {precision: said}
     if precision == "fp16":
         compiled = _fitted_to_half(hub, sizes, report)
     if sizes is not None:
@@ -156,17 +156,6 @@ def _noting(report: Report) -> Report:
     return noted
 
 
-def image_size(hub: Hub) -> tuple[int, int]:
-    """(height, width) of the hub's first picture; raises BrushportError when it takes none."""
-    for port in hub.inputs:
-        if port.is_image:
-            return port.shape[2], port.shape[3]
-    raise BrushportError(
-        f"'{hub.name}' takes no picture (1×3×H×W or 1×1×H×W), so photos can neither verify nor calibrate it; "
-        "--no-verify keeps it all the same, except in int8 and with --flexible."
-    )
-
-
 def _is_quantized(hub: Hub) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in hub.model.graph)
 
@@ -178,26 +167,6 @@ def _settled(hub: Hub, asked: str | None, target: Target) -> str:
     if asked not in (None, "int8"):
         raise BrushportError(f"'{hub.name}' is quantized already (it holds Q/DQ nodes), so {asked} is not to be had.")
     return "int8"
-
-
-def _photos(hub: Hub, folder: str | Path | None) -> list[np.ndarray]:
-    size = image_size(hub)
-    if folder is None:
-        return default_photos(VERIFICATION_PHOTOS, size)
-    return load_photos(folder, size, VERIFICATION_PHOTOS)
-
-
-def _quantized(hub: Hub, calibration: str | Path | None, report: Report) -> tuple[Hub, dict]:
-    from quantize import quantize_hub
-
-    size = image_size(hub)
-    if calibration is None:
-        photos = iterate_default_photos(CALIBRATION_PHOTOS, size, use="calibration")
-    else:
-        photos = iterate_photos(calibration, size, CALIBRATION_PHOTOS)
-    samples = photo_samples(photos, hub.inputs)
-    result = quantize_hub(hub.model, samples, inputs=hub.inputs, outputs=hub.outputs, report=report)
-    return hub.with_model(result.model), result.facts()
 
 
 def _census(target: Target, path: Path) -> dict:
@@ -231,7 +200,7 @@ def _verify_sizes(
         report(f"comparing at {size[0]}x{size[1]}")
         hub = load_hub(model, size=size, **choices)
         reference = OnnxRunner(ir.to_proto(hub.model).SerializeToString(), hub.inputs, hub.outputs)
-        found[size] = compare(reference, artifact, islice(feeds_for(hub.inputs, _photos(hub, photos)), 1))
+        found[size] = compare(reference, artifact, islice(feeds_for(hub.inputs, verification_photos(hub, photos)), 1))
     return found
 
 
@@ -250,8 +219,8 @@ def _fitted_to_half(hub: Hub, sizes: Sizes | None, report: Report) -> Hub:
     report("fitting the norms to half precision")
     size = image_size(hub)
     growth = 1.0 if sizes is None else sizes.largest[0] * sizes.largest[1] / (size[0] * size[1])
-    photos = iterate_default_photos(HALF_PHOTOS, size, use="calibration")
-    return hub.with_model(fit_norms_to_half(hub.model, photo_samples(photos, hub.inputs), growth=growth)[0])
+    samples = calibration_samples(hub, None, HALF_PHOTOS)
+    return hub.with_model(fit_norms_to_half(hub.model, samples, growth=growth)[0])
 
 
 def _warnings(beyond: Sequence[Beyond]) -> list[str]:

@@ -14,9 +14,29 @@ from validate.ports import STYLE, Port
 from validate.runners import Runner, Tensors
 
 # Least mean SSIM against the hub, by precision.
-SSIM_FLOORS = {"fp32": 0.999, "fp16": 0.995, "int8": 0.90}
+SSIM_FLOORS = {
+    "fp32": 0.999,
+    "fp16": 0.995,
+    "w8": 0.99,
+    "w6": 0.98,
+    "w4": 0.95,
+    "sparse": 0.95,
+    "dynamic": 0.98,
+    "int16x8": 0.98,
+    "int8": 0.90,
+}
 # Least PSNR in dB for outputs that are no planes, or too small for SSIM.
-PSNR_FLOORS = {"fp32": 60.0, "fp16": 40.0, "int8": 20.0}
+PSNR_FLOORS = {
+    "fp32": 60.0,
+    "fp16": 40.0,
+    "w8": 35.0,
+    "w6": 30.0,
+    "w4": 25.0,
+    "sparse": 25.0,
+    "dynamic": 30.0,
+    "int16x8": 30.0,
+    "int8": 20.0,
+}
 
 
 @dataclass

@@ -1,0 +1,51 @@
+"""What a precision asks of the hub: ``prepare`` finds the scheme by name and hands the hub to it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.hub import Hub
+
+MODULES = ("int8",)  # of this package, which register their schemes when they are first needed
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a scheme may need to know besides the hub.
+
+    ``target`` is the target's name, ``calibration`` a folder of photos (the bundled ones for None).
+    """
+
+    target: str
+    calibration: str | Path | None = None
+
+
+Scheme = Callable[[Hub, Options, Report], tuple[Hub, dict]]
+_SCHEMES: dict[str, Scheme] = {}
+
+
+def scheme(precision: str) -> Callable[[Scheme], Scheme]:
+    """Decorator: the function makes the hub that ``precision`` compiles, and facts for the manifest."""
+
+    def register(function: Scheme) -> Scheme:
+        if precision in _SCHEMES:
+            raise ValueError(f"{precision} has two schemes.")
+        _SCHEMES[precision] = function
+        return function
+
+    return register
+
+
+def prepare(hub: Hub, precision: str, options: Options, report: Report) -> tuple[Hub, dict | None]:
+    """The hub to compile for ``precision``, and what the manifest says about it under the precision's name.
+
+    A precision without a scheme leaves the hub as it is and has nothing to say (None). Raises what the scheme raises.
+    """
+    for module in MODULES:
+        importlib.import_module(f"export.schemes.{module}")
+    function = _SCHEMES.get(precision)
+    return (hub, None) if function is None else function(hub, options, report)
