@@ -133,6 +133,7 @@ class _Writer:
         bias = node.inputs[2] if len(node.inputs) > 2 else None
         if bias is not None:
             values = bias.const_value.numpy()
+            scales = rounding.refine_for_bias(weight, values, self.input_scales[node], scales, axis)
             scales = rounding.widen_for_bias(values, self.input_scales[node], scales)
             bias_scales = (scales.astype(np.float64) * self.input_scales[node]).astype(np.float32)
             bias_axis = 0 if axis is not None else None

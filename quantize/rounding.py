@@ -12,6 +12,7 @@ import numpy as np
 INT8_LOW, INT8_HIGH = -128, 127
 WEIGHT_HIGH = 127
 INT32_HIGH = 2**31 - 1
+BIAS_STEPS = 2**20  # of a bias that stands alone: far finer than any output's 255
 SMALLEST_SCALE = np.finfo(np.float32).tiny  # of a tensor that is zero throughout, any scale is right
 
 
@@ -48,6 +49,20 @@ def widen_for_bias(bias: np.ndarray, input_scale: np.float32, scales: np.ndarray
     """
     smallest = np.abs(bias.astype(np.float64)) * 1.0001 / INT32_HIGH / np.float64(input_scale)
     return np.maximum(scales, smallest if scales.ndim else smallest.max()).astype(np.float32)
+
+
+def refine_for_bias(
+    weight: np.ndarray, bias: np.ndarray, input_scale: np.float32, scales: np.ndarray, axis: int | None
+) -> np.ndarray:
+    """Weight scales, with one that suits the bias where all weights of a channel are zero.
+
+    Any scale holds the zeros, but the bias comes in steps of input scale x weight scale, and is all such a channel has.
+    """
+    axes = tuple(i for i in range(weight.ndim) if i != axis)
+    step = np.abs(bias.astype(np.float64)) / BIAS_STEPS / np.float64(input_scale)
+    step = step if axis is not None else step.max(initial=0.0)
+    dead = ~weight.any(axis=axes) & (step > SMALLEST_SCALE)
+    return np.where(dead, step, scales).astype(np.float32)
 
 
 def round_bias(bias: np.ndarray, scales: np.ndarray) -> np.ndarray:

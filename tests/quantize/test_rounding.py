@@ -41,3 +41,17 @@ def test_bias_fits_into_int32():
     assert wide[1] == scales[1]
     steps = rounding.round_bias(bias, wide * input_scale)
     np.testing.assert_allclose(steps * np.float64(wide * input_scale), bias, rtol=1e-3)
+
+
+@pytest.mark.parametrize("axis", [0, None])
+def test_a_bias_whose_weights_are_all_zero_keeps_its_digits(axis):
+    weight, bias = np.zeros((3, 2, 1, 1), np.float32), np.float32([3.04, 0, -0.7])
+    input_scale = np.float32(1.0)
+    scales = rounding.refine_for_bias(weight, bias, input_scale, rounding.weight_scales(weight, axis), axis)
+    np.testing.assert_allclose(rounding.round_bias(bias, scales * input_scale) * scales, bias, rtol=1e-5)
+
+
+def test_other_channels_keep_their_scale():
+    weight, bias = np.float32([[[[0.5]]], [[[0.0]]]]), np.float32([9, 9])
+    scales = rounding.weight_scales(weight, 0)
+    assert rounding.refine_for_bias(weight, bias, np.float32(0.1), scales, 0)[0] == scales[0]
