@@ -1,0 +1,107 @@
+"""A hub as a torch module: the same function, trainable, and written back as the same graph with new weights."""
+
+from __future__ import annotations
+
+import copy
+
+import onnx
+import onnx_ir as ir
+import torch
+from torch import nn
+
+from training import hub_layers, hub_moves  # noqa: F401  (both register their operators)
+from training.hub_operators import module_of
+from validate.errors import UnsupportedError
+
+
+class HubNetwork(nn.Module):
+    """Computes what the graph of a hub computes, in float32.
+
+    ``model`` is an ``ir.Model`` as :func:`export.hub.load_hub` makes it: static shapes, constants as initializers.
+    Every node becomes a module of ``nodes`` in the graph's order, which holds copies of its own constants, so
+    weights that two nodes shared are trained apart. Batches larger than the graph's are fine, and so are other
+    sizes of picture where no node depends on it. Raises :class:`UnsupportedError` naming a node that has no
+    counterpart in :mod:`training.hub_operators`.
+    """
+
+    def __init__(self, model: ir.Model):
+        super().__init__()
+        self._model = model.clone()
+        graph = self._model.graph
+        self.inputs = [value.name for value in graph.inputs if not value.is_initializer()]
+        self.outputs = [value.name for value in graph.outputs]
+        self.nodes = nn.ModuleList()
+        self._calls: list[tuple[tuple[str | None, ...], str]] = []
+        last_use: dict[str, int] = {}
+        for index, node in enumerate(graph):
+            if len(node.outputs) != 1:
+                raise UnsupportedError(
+                    f"The {node.op_type} node '{node.name}' has {len(node.outputs)} outputs and cannot be trained: "
+                    "export the model without --prune and --learn."
+                )
+            self.nodes.append(module_of(node))
+            names = tuple(None if v is None or v.is_initializer() else v.name for v in node.inputs)
+            self._calls.append((names, node.outputs[0].name))
+            last_use.update((name, index) for name in names if name is not None)
+        self._done = [
+            [name for name, last in last_use.items() if last == index and name not in self.outputs]
+            for index in range(len(self._calls))
+        ]
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """The outputs for ``inputs`` in the graph's order; a single output comes without a tuple."""
+        values = dict(zip(self.inputs, inputs, strict=True))
+        for module, (names, output), done in zip(self.nodes, self._calls, self._done, strict=True):
+            values[output] = module(*(None if name is None else values[name] for name in names))
+            for name in done:
+                del values[name]
+        results = tuple(values[name] for name in self.outputs)
+        return results[0] if len(results) == 1 else results
+
+    def graph_nodes(self) -> list[tuple[ir.Node, nn.Module]]:
+        """Each node of the graph with its module; the nodes are not to be changed."""
+        return list(zip(self._model.graph, self.nodes, strict=True))
+
+    def copy(self) -> HubNetwork:
+        """Another network of the same graph and weights."""
+        model, self._model = self._model, None
+        try:
+            twin = copy.deepcopy(self)
+        finally:
+            self._model = model
+        twin._model = model.clone()
+        return twin
+
+    def to_model(self) -> ir.Model:
+        """The graph with the weights as they are now, whatever their shapes have become, and its shapes inferred."""
+        model = self._model.clone()
+        graph = model.graph
+        for node, module in zip(graph, self.nodes, strict=True):
+            for index, tensor in getattr(module, "held", {}).items():
+                name = f"{node.name or node.outputs[0].name}_{index}_trained"
+                array = tensor.detach().cpu().contiguous().numpy()
+                node.replace_input_with(index, _initializer(graph, name, array))
+            if hasattr(module, "groups"):
+                node.attributes["group"] = ir.AttrInt64("group", module.groups)
+        for name, value in list(graph.initializers.items()):
+            if not value.uses() and not value.is_graph_output():
+                del graph.initializers[name]
+        return with_shapes(model)
+
+
+def with_shapes(model: ir.Model) -> ir.Model:
+    """``model`` with the shapes between inputs and outputs inferred anew."""
+    proto = ir.to_proto(model)
+    del proto.graph.value_info[:]
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = ir.from_proto(onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True))
+    inferred.metadata_props.update(model.metadata_props)
+    return inferred
+
+
+def _initializer(graph: ir.Graph, name: str, array) -> ir.Value:
+    tensor = ir.tensor(array.copy(), name=name)
+    value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
