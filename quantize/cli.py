@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from quantize.judge import AIM_SSIM, PSNR_BESIDE_SSIM, Aim
 from validate.command import console, parse_range, reporting_errors, start
 from validate.errors import BrushportError
 
@@ -26,8 +27,11 @@ def quantize(
         Path | None, typer.Option(help="Folder of photos to calibrate on; default those that scikit-image ships.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write; default NAME-int8.onnx.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="So many calibration photos at most.")] = 16,
-    target: Annotated[float, typer.Option(min=0, max=1, help="SSIM to reach on calibration photos.")] = 0.95,
+    limit: Annotated[int, typer.Option(min=1, help="So many calibration photos at most.")] = 64,
+    min_ssim: Annotated[float, typer.Option(min=0, max=1, help="Mean SSIM to reach on calibration photos.")] = AIM_SSIM,
+    min_psnr: Annotated[
+        float | None, typer.Option(help=f"Mean PSNR in dB to reach as well; default {PSNR_BESIDE_SSIM:g}.")
+    ] = None,
     value_range: Annotated[
         str | None, typer.Option("--range", help="Values of black and white, such as 0..1, 0..255 or -1..1.")
     ] = None,
@@ -68,7 +72,7 @@ def quantize(
             inputs=inputs,
             outputs=outputs,
             held_out=photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, size), inputs),
-            target=target,
+            aim=Aim(min_ssim, min_psnr),
             equalize=equalize,
             report=lambda step: status.update(escape(step)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,9 +12,9 @@ import onnx_ir as ir
 
 from quantize.equalize import equalize_norms
 from quantize.graph import name_nodes
-from quantize.judge import FLOOR, FLOOR_PSNR, Judge, Score
+from quantize.judge import Aim, Judge, Score
 from quantize.macs import count_macs
-from quantize.plan import PlanRow, choose
+from quantize.plan import PlanRow, Trial, search
 from quantize.ports import ports_of, range_of
 from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
@@ -21,9 +22,10 @@ from quantize.runtime import Sample
 from validate.errors import UnsupportedError
 from validate.ports import Port
 
-TARGET_SSIM = 0.95  # on calibration photos, where FLOOR is the least that is accepted at all
-JUDGED_PHOTOS = 3  # calibration photos that the plan is scored on
-COSTED_PHOTOS = 1  # of those, photos on which each convolution's cost is measured
+JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
+PREPARED_PHOTOS = 3  # of those, photos that the preparation looks at
+COSTED_PHOTOS = 2  # of those, photos on which each convolution's cost is measured
+HOPELESS = 1.5  # times the loss that the aim allows, on the first photos: the others need not be run
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
 EXACT_PSNR = 70.0  # dB that equalization must keep, or it is left out
 
@@ -35,7 +37,9 @@ class QuantizeResult:
     ``plan`` has a row for every node with multiply-accumulates, in graph order; ``int8_share`` is the share of
     those that are int8. ``method`` is how ranges were chosen (one of ``quantize.ranges.METHODS``), ``equalized``
     how many convolutions were equalized with the norm after them. ``calibration_score`` compares with the float
-    hub on some of the calibration photos, ``score`` on photos held out, None where there were none.
+    hub on some of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what
+    was to be reached, ``trials`` are the plans that were tried for it, the first with everything in int8, and
+    ``chosen`` the one of them that became this plan. ``seconds`` is what it all took.
     """
 
     model: ir.Model = field(repr=False)
@@ -46,6 +50,10 @@ class QuantizeResult:
     equalized: int
     calibration_score: Score
     score: Score | None = None
+    aim: Aim = field(default_factory=Aim)
+    trials: tuple[Trial, ...] = field(default=(), repr=False)
+    chosen: Trial | None = None
+    seconds: float = 0.0
 
     def facts(self) -> dict:
         """The result as plain numbers and names, for a manifest."""
@@ -55,8 +63,13 @@ class QuantizeResult:
             "calibration_photos": self.calibrated,
             "range_method": self.method,
             "equalized_convolutions": self.equalized,
+            "aim": {"ssim": self.aim.ssim, "psnr_db": self.aim.psnr},
             **_fact("calibration", self.calibration_score),
-        } | (_fact("held_out", self.score) if self.score else {})
+            **(_fact("held_out", self.score) if self.score else {}),
+            "plan": [_described(row) for row in self.plan],
+            "trials": [{"int8_share_of_macs": round(t.share, 4), **_fact("calibration", t.score)} for t in self.trials],
+            "seconds": round(self.seconds, 1),
+        }
 
 
 def quantize_hub(
@@ -66,7 +79,7 @@ def quantize_hub(
     inputs: Sequence[Port] | None = None,
     outputs: Sequence[Port] | None = None,
     held_out: Iterable[Sample] = (),
-    target: float = TARGET_SSIM,
+    aim: Aim | None = None,
     equalize: bool = True,
     report: Callable[[str], None] = lambda step: None,
 ) -> QuantizeResult:
@@ -75,17 +88,18 @@ def quantize_hub(
     ``samples`` are calibration inputs by input name (see :func:`validate.photos.photo_samples`); they are read
     once, one at a time, and all of them set the ranges. ``inputs`` and ``outputs`` are the model's ports; without
     them, pictures are known by their shape and their value range by the samples. ``held_out`` are samples that
-    the result is scored on. ``target`` is the mean SSIM that the result is to reach on the first calibration
-    photos; a result that falls short of it is returned all the same where it reaches ``FLOOR``. Outputs that are
-    no pictures or too small for SSIM are judged by PSNR, see :class:`quantize.judge.Score`. ``equalize`` allows the
-    exact rescaling of convolutions in front of instance norms. ``report`` is told each step as it begins. ``model``
-    itself is not changed.
+    the result is scored on. ``aim`` is what the result is to reach, in the mean over the first ``JUDGED_PHOTOS``
+    calibration photos. Outputs that are no pictures or too small for SSIM are judged by PSNR, see
+    :class:`quantize.judge.Score`. ``equalize`` allows the exact rescaling of convolutions in front of instance norms.
+    ``report`` is told each step as it begins. ``model`` itself is not changed.
 
     The result keeps the hub's promises but one: int8 and int32 constants, and the Q/DQ nodes they come with.
 
     Raises :class:`BrushportError` when there are no samples or they do not fit the model, and
     :class:`UnsupportedError` when there is nothing to quantize, or nothing that the picture bears.
     """
+    started = time.monotonic()
+    aim = aim or Aim()
     model = model.clone()
     name_nodes(model.graph)
     macs = count_macs(model)
@@ -99,43 +113,61 @@ def quantize_hub(
         inputs, outputs = ports_of(model, range_of(first))
     report("running the float model")
     judge = Judge(model, first, outputs)
-    prepared, equalized = _equalized(model, first, judge) if equalize else (model, [])
+    prepared, equalized = _equalized(model, first[:PREPARED_PHOTOS], judge) if equalize else (model, [])
     report("calibrating")
     nodes = [node for node in prepared.graph if node.name in set(names)]
     histograms, count = calibrate(prepared, calibrated_values(nodes), chain(first, stream))
     spans = {method: _spans(histograms, method, inputs) for method in METHODS}
 
+    work = {name: macs[name] for name in names}
+    total = max(sum(macs.values()), 1)
+
+    def quantized(floats: frozenset[str], method: str) -> ir.Model:
+        return insert_qdq(prepared, [name for name in names if name not in floats], spans[method])
+
     @cache
-    def score(floats: frozenset[str], method: str) -> Score:
-        return judge.score(insert_qdq(prepared, [n for n in names if n not in floats], spans[method]))
+    def tried(floats: frozenset[str], method: str) -> Trial:
+        made = quantized(floats, method)
+        score = judge.score(made, hopeless=lambda glance: aim.excess(glance) > HOPELESS)
+        share = sum(macs for name, macs in work.items() if name not in floats) / total
+        return Trial(floats, share, _weight_bytes(made), score, aim.excess(score))
 
     def best_method(floats: frozenset[str]) -> str:
         report("choosing ranges")
-        return max(METHODS, key=lambda method: score(floats, method).quality)
+        return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, method), COSTED_PHOTOS)))
 
-    floats: frozenset[str] = frozenset()
-    costs: dict[str, float] = {}
-    method = best_method(floats)
-    if score(floats, method).quality < target:
+    scores: dict[str, Score] = {}
+    method = best_method(frozenset())
+    chosen = tried(frozenset(), method)
+    trials = [chosen]
+    if chosen.excess > 1:
         for index, name in enumerate(names, start=1):
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
-            costs[name] = judge.error(insert_qdq(prepared, [name], spans[method]), COSTED_PHOTOS)
-        report("choosing convolutions")
-        work = {name: macs[name] for name in names}
-        floats = choose(costs, work, lambda kept: score(kept, method), target)
-        method = best_method(floats)  # what suits the rest may not be what suited the worst
-        _require(score(floats, method), target)
+            scores[name] = judge.score(insert_qdq(prepared, [name], spans[method]), COSTED_PHOTOS)
 
-    result = insert_qdq(prepared, [name for name in names if name not in floats], spans[method])
+        def measure(floats: frozenset[str]) -> Trial:
+            report(f"choosing convolutions, trial {len(trials)}")
+            trials.append(tried(floats, method))
+            return trials[-1]
+
+        chosen = search(chosen, {name: aim.excess(score) for name, score in scores.items()}, work, measure)
+        _require(chosen, aim)
+
+    floats = chosen.floats
+    costs = {name: 10 ** (-score.psnr / 10) for name, score in scores.items()}
+    result = quantized(floats, method)
     plan = tuple(
         _row(node, macs[node.name], node.name in names and node.name not in floats, reasons[node.name], costs)
         for node in model.graph
         if node.name in macs
     )
-    share = sum(row.macs for row in plan if row.precision == "int8") / max(sum(macs.values()), 1)
+    share = sum(row.macs for row in plan if row.precision == "int8") / total
     held_out = list(held_out)
     final = Judge(model, held_out, outputs).score(result) if held_out else None
-    return QuantizeResult(result, plan, share, count, method, len(equalized), score(floats, method), final)
+    return QuantizeResult(
+        result, plan, share, count, method, len(equalized), chosen.score, final, aim, tuple(trials), chosen,
+        time.monotonic() - started,
+    )  # fmt: skip
 
 
 def _check(model: ir.Model, names: list[str]) -> None:
@@ -151,19 +183,27 @@ def _check(model: ir.Model, names: list[str]) -> None:
         raise UnsupportedError("The model has no float convolution with constant weights, so nothing can be int8.")
 
 
-def _require(best: Score, target: float) -> None:
-    if best.quality < min(target, FLOOR):
-        least = f"{FLOOR_PSNR:g} dB" if best.ssim is None else f"SSIM {min(target, FLOOR):g}"
+def _require(best: Trial, aim: Aim) -> None:
+    if best.excess > 1:
         raise UnsupportedError(
-            f"This model does not bear int8: at best {best} was reached with any convolution in int8, under {least}; "
-            "use fp16, or calibrate on photos like those it will see."
+            f"This model does not bear int8: at best {best.score} was reached with any convolution in int8, where "
+            f"{aim.said_of(best.score)} is asked for; lower --min-ssim, use fp16, or calibrate on photos like those it "
+            "will see."
         )
 
 
+def _weight_bytes(model: ir.Model) -> int:
+    return sum(value.const_value.nbytes for value in model.graph.initializers.values())
+
+
+def _described(row: PlanRow) -> dict:
+    cost = {} if row.psnr is None or row.psnr == float("inf") else {"cost_db": round(row.psnr, 1)}
+    return {"node": row.node, "op": row.op_type, "macs": row.macs, "precision": row.precision, **cost}
+
+
 def _fact(on: str, score: Score) -> dict[str, float]:
-    if score.ssim is None:
-        return {f"{on}_psnr": round(score.psnr, 2)}
-    return {f"{on}_ssim": round(score.ssim, 4)}
+    decibels = {} if score.psnr == float("inf") else {f"{on}_psnr": round(score.psnr, 2)}
+    return decibels if score.ssim is None else {f"{on}_ssim": round(score.ssim, 4), **decibels}
 
 
 def _equalized(model: ir.Model, samples: list[Sample], judge: Judge) -> tuple[ir.Model, list[str]]:
@@ -183,4 +223,4 @@ def _row(node: ir.Node, macs: int, is_int8: bool, reason: str | None, costs: dic
     if reason is None:
         reason = "" if is_int8 else "costs the picture too much"
     shape = tuple(node.outputs[0].shape)
-    return PlanRow(node.name, node.op_type, shape, macs, "int8" if is_int8 else "float32", costs.get(node.name), reason)
+    return PlanRow(node.name, node.op_type, shape, macs, "int8" if is_int8 else "float", costs.get(node.name), reason)

@@ -31,7 +31,7 @@ def network(tmp_path):
 
 
 def test_writes_an_int8_model_and_says_so(command, network, tmp_path):
-    status, out, _ = command("net.onnx", "--range", "0..1", "--limit", 3, "--target", 0.5)
+    status, out, _ = command("net.onnx", "--range", "0..1", "--limit", 3, "--min-ssim", 0.5, "--min-psnr", 10)
     assert status == 0
     assert "100.0% of the multiply-accumulates are int8; 3 calibration photos" in out
     assert "Next: python -m export net-int8.onnx" in out
@@ -48,7 +48,17 @@ def test_calibrates_on_a_folder(command, network, tmp_path):
         noise = np.random.default_rng(index).integers(0, 255, (60, 50, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / "photos" / f"{index}.png")
     status, out, _ = command(
-        "net.onnx", "--range", "0..1", "--calibration", "photos", "--output", "out/q.onnx", "--target", "0"
+        "net.onnx",
+        "--range",
+        "0..1",
+        "--calibration",
+        "photos",
+        "--output",
+        "out/q.onnx",
+        "--min-ssim",
+        "0",
+        "--min-psnr",
+        "0",
     )
     assert status == 0
     assert "2 calibration photos" in out
@@ -119,5 +129,5 @@ def test_ctrl_c_leaves_nothing(command, network, tmp_path, monkeypatch):
 def test_help_names_the_options(command):
     status, out, _ = command("-h")
     assert status == 0
-    for option in ("--calibration", "--output", "--target", "--range"):
+    for option in ("--calibration", "--output", "--min-ssim", "--min-psnr", "--range"):
         assert option in out

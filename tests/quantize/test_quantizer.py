@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from quantize import quantize_hub
-from quantize.judge import Judge
+from quantize.judge import Aim, Judge
 from tests.quantize.graphs import Builder, decibels, ports, run, samples, style_net
 from validate.errors import BrushportError, UnsupportedError
 from validate.ports import Port
@@ -21,7 +21,7 @@ def model():
 @pytest.fixture(scope="module")
 def result(model):
     held_out = samples(model, 3, "verification")
-    return quantize_hub(model, iter(samples(model, 6)), **ports(model), held_out=held_out, target=0.9)
+    return quantize_hub(model, iter(samples(model, 6)), **ports(model), held_out=held_out, aim=Aim(0.9))
 
 
 def test_the_result_paints_the_hubs_picture(model, result):
@@ -61,22 +61,21 @@ def test_onnx_runtimes_int8_kernels_paint_it_too(model, result):
 
 def test_the_plan_keeps_in_float_what_int8_spoils(model):
     """Out of reach for all int8, so some of it stays float, and the target is met."""
-    all_int8 = quantize_hub(model, samples(model), **ports(model), target=0.0)
+    all_int8 = quantize_hub(model, samples(model), **ports(model), aim=Aim(0.0, 0.0))
     assert {row.precision for row in all_int8.plan} == {"int8"}
     assert all(row.cost is None for row in all_int8.plan)
     target = (1 + all_int8.calibration_score.ssim) / 2
-    mixed = quantize_hub(model, samples(model), **ports(model), target=target)
+    mixed = quantize_hub(model, samples(model), **ports(model), aim=Aim(target))
     assert mixed.calibration_score.ssim >= target
     assert 0 < mixed.int8_share < 1
     assert all(row.cost > 0 for row in mixed.plan)
-    floats = [row for row in mixed.plan if row.precision == "float32"]
+    floats = [row for row in mixed.plan if row.precision == "float"]
     assert all(row.reason for row in floats)
 
 
-def test_a_target_out_of_reach_still_gives_int8(model):
-    result = quantize_hub(model, samples(model), **ports(model), target=1.0)
-    assert result.int8_share > 0
-    assert 0.9 <= result.calibration_score.ssim < 1.0
+def test_an_aim_out_of_reach_is_refused(model):
+    with pytest.raises(UnsupportedError, match=r"at best SSIM 0\.99\d\d, PSNR .* SSIM 1 and 32 dB is asked for; lower"):
+        quantize_hub(model, samples(model), **ports(model), aim=Aim(1.0))
 
 
 def brittle(side=48):
@@ -88,11 +87,11 @@ def brittle(side=48):
 
 def test_what_does_not_bear_int8_is_refused():
     sentence = (
-        r"^This model does not bear int8: at best SSIM -?0\.\d{4}, PSNR .* dB was reached .* under SSIM 0\.9; use fp16"
+        r"^This model does not bear int8: at best SSIM -?0\.\d{4}, .* where SSIM 0\.97 and 32 dB is asked for; lower"
     )
     with pytest.raises(UnsupportedError, match=sentence):
         quantize_hub(brittle(), samples(brittle()), **ports(brittle()))
-    sentence = r"at best PSNR \d+\.\d dB was reached .* under 20 dB; use fp16"
+    sentence = r"at best PSNR \d+\.\d dB was reached .* where 25\.2 dB is asked for"
     with pytest.raises(UnsupportedError, match=sentence):
         quantize_hub(brittle(8), samples(brittle(8)), **ports(brittle(8)))
 
@@ -118,8 +117,8 @@ def test_outputs_that_are_no_pictures():
 
 
 def test_ports_are_found_out_when_they_are_not_given(model):
-    with_ports = quantize_hub(model, samples(model), **ports(model), target=0.0)
-    without = quantize_hub(model, samples(model), target=0.0)
+    with_ports = quantize_hub(model, samples(model), **ports(model), aim=Aim(0.0, 0.0))
+    without = quantize_hub(model, samples(model), aim=Aim(0.0, 0.0))
     assert ir.to_proto(without.model) == ir.to_proto(with_ports.model)
 
 
@@ -148,7 +147,7 @@ def test_a_conditional_network_with_a_style_input():
 
     feeds = list(photo_samples(default_photos(4, 48, use="calibration"), inputs))
     result = quantize_hub(model, feeds, inputs=inputs, outputs=outputs)
-    assert [row.precision for row in result.plan] == ["int8", "float32", "int8"]
+    assert [row.precision for row in result.plan] == ["int8", "float", "int8"]
     assert result.plan[1].reason == "not a convolution"
     assert result.calibration_score.ssim > 0.95
 
