@@ -108,6 +108,8 @@ TARGETS = {
         {
             "fp16": "weights of half size; GPU delegate in half, XNNPACK in full precision",
             "fp32": "XNNPACK and GPU delegate",
+            "w8": "weights of a quarter of the size; XNNPACK, activations in full precision",
+            "dynamic": "XNNPACK; weights in 8 bit, activations rounded at run time where that is faster",
             "int8": "XNNPACK; convolutions in 8 bit, norms in float",
         },
         _tflite,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from export.hub import Hub
 
-MODULES = ("int8",)  # of this package, which register their schemes when they are first needed
+MODULES = ("int8", "w8", "dynamic")  # of this package, which register their schemes when they are first needed
 Report = Callable[[str], None]
 
 

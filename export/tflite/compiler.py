@@ -19,11 +19,14 @@ from export.tflite.lowering import NHWC, Lowering, Perm, plain
 from export.tflite.passes import for_tflite
 from export.tflite.registry import lowering as registry
 from export.tflite.registry import unknown, unsupported
+from export.tflite.stored_weights import lower_stored
 from export.tflite.writer import write_tflite
 from validate.errors import BrushportError, UnsupportedError, short
 from validate.ports import Port
 
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "w8", "dynamic", "int8")
+EXACT = ("fp32", "dynamic")  # float filters stay float32
+HALF = ("fp16", "w8")  # float constants become float16
 IO_STYLES = ("image", "tensor")
 UINT8_STEPS = 255
 MAX_RANK = 6  # of XNNPACK's tensors
@@ -35,7 +38,7 @@ def compile_tflite(
     hub: Hub,
     path: Path,
     *,
-    precision: Literal["fp32", "fp16", "int8"] = "fp32",
+    precision: Literal["fp32", "fp16", "w8", "dynamic", "int8"] = "fp32",
     io: Literal["image", "tensor"] = "image",
     metadata: Mapping[str, str] | None = None,
     other: Hub | None = None,
@@ -44,10 +47,12 @@ def compile_tflite(
 
     Every input and output of rank 4 is NHWC, the others lie as in the hub; names are kept. ``io="tensor"`` gives
     float32 in the hub's value range. ``io="image"`` makes every picture a uint8 tensor, 0 black and 255 white, with
-    ``scale = (white - black) / 255``; other ports stay float32. ``precision`` is ``fp32``, ``fp16`` (weights stored
-    as float16) or ``int8`` (the hub carries QuantizeLinear and DequantizeLinear; the file holds int8 kernels wherever
-    TFLite has them). ``metadata`` entries become named UTF-8 buffers. ``other`` is the same network at another picture
-    size: the file's inputs can then be resized to any size that the network takes.
+    ``scale = (white - black) / 255``; other ports stay float32. ``precision`` is ``fp32``, ``fp16`` (weights stored as
+    float16), ``w8`` (the hub carries weights behind DequantizeLinear; what else is large is float16), ``dynamic``
+    (some nodes read DynamicQuantizeLinear: hybrid kernels) or ``int8`` (the hub carries QuantizeLinear and
+    DequantizeLinear; the file holds int8 kernels wherever TFLite has them). ``metadata`` entries become named UTF-8
+    buffers. ``other`` is the same network at another picture size: the file's inputs can then be resized to any size
+    that the network takes.
 
     Raises :class:`UnsupportedError` for what TFLite or this compiler cannot express, naming the node.
     """
@@ -55,11 +60,11 @@ def compile_tflite(
         raise BrushportError(f"Precision '{precision}' is unknown to TFLite; choose one of {', '.join(PRECISIONS)}.")
     if io not in IO_STYLES:
         raise BrushportError(f"Input/output style '{io}' is unknown; choose one of {', '.join(IO_STYLES)}.")
-    graph = lower(hub, io, exact_weights=precision == "fp32", flexible=other is not None)
+    graph = lower(hub, io, exact_weights=precision in EXACT, flexible=other is not None)
     if other is not None:
-        open_shapes(graph, lower(other, io, exact_weights=precision == "fp32", flexible=True))
-    if precision == "fp16":
-        store_weights_as_float16(graph)
+        open_shapes(graph, lower(other, io, exact_weights=precision in EXACT, flexible=True))
+    if precision in HALF:
+        store_weights_as_float16(graph, vectors=precision == "fp16")
     write_tflite(graph, Path(path), dict(metadata or {}), description=f"{hub.name} ({precision}), by Brushport")
 
 
@@ -112,7 +117,7 @@ def _lower_node(context: Lowering, node: ir.Node) -> None:
         raise unsupported(node, f"it has {axes} axes, more than LiteRT's kernels take; merge some by a Reshape.")
     try:
         if not lower_quantized(context, node):
-            rule(context, node)
+            lower_stored(context, node, rule)
     except OverflowError as error:
         raise unsupported(node, f"a number of it is beyond 32 bits ({short(error)}).") from error
 

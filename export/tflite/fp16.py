@@ -15,16 +15,17 @@ FILTER_OPERATORS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
-def store_weights_as_float16(graph: GraphBuilder) -> None:
+def store_weights_as_float16(graph: GraphBuilder, *, vectors: bool = True) -> None:
     """Rewrites every large float32 constant, and every filter, as float16 + DEQUANTIZE.
 
-    A constant that float16 cannot hold (beyond 65504) stays float32.
+    A constant that float16 cannot hold (beyond 65504) stays float32. Without ``vectors``, biases stay float32, too:
+    XNNPACK leaves out a convolution whose filter is unpacked from int8 and whose bias from float16.
     """
     replacements: dict[int, Tensor] = {}
     unpacking: list[Operation] = []
     for operation in graph.operations:
         for i, tensor in enumerate(operation.inputs):
-            if tensor is None or not _qualifies(tensor, operation):
+            if tensor is None or not _qualifies(tensor, operation) or (tensor.rank < 2 and not vectors):
                 continue
             if id(tensor) not in replacements:
                 half = Tensor(f"{tensor.name}_fp16", tensor.shape, np.dtype(np.float16), tensor.data.astype(np.float16))

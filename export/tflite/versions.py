@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.tflite.builder import Operation
+from export.tflite.builder import Operation, Tensor
 
 # Versions that a data type asks for; operators and types not named need only version 1.
 BY_DTYPE = {
@@ -25,6 +25,9 @@ BY_DTYPE = {
     "int64": {"ADD": 4, "SUB": 4, "MUL": 5},
     "float16": {"DEQUANTIZE": 3, "CAST": 5},
 }  # fmt: skip
+# Float input and output and an int8 filter, with one scale and with a scale for each channel.
+HYBRID = {"CONV_2D": (2, 5), "FULLY_CONNECTED": (9, 12)}
+PER_CHANNEL_DEQUANTIZE = 5
 BROADCAST_TO_FLOAT = 2  # version 1 was withdrawn
 # Versions for tensors of more than four axes, and for operands of more than four that are broadcast.
 MANY_AXES = {"TRANSPOSE": 4, "SLICE": 5, "STRIDED_SLICE": 4, "PAD": 4, "PADV2": 4}
@@ -48,6 +51,10 @@ def builtin_version(operation: Operation) -> int:
 
 def _by_option(operation: Operation, code: str, options: dict, rank: int) -> int:
     """The version that the operation's options and operands ask for."""
+    if code in HYBRID and operation.inputs[0].dtype == np.float32 and operation.inputs[1].dtype == np.int8:
+        return HYBRID[code][_is_per_channel(operation.inputs[1])]
+    if code == "DEQUANTIZE" and _is_per_channel(operation.inputs[0]):
+        return PER_CHANNEL_DEQUANTIZE
     if code == "TRANSPOSE" and rank > FEW + 1:
         return 6
     if code == "BROADCAST_TO":
@@ -68,3 +75,7 @@ def _by_option(operation: Operation, code: str, options: dict, rank: int) -> int
         (a,), (b,), (y,) = (t.quantization.scale for t in (*operation.inputs, *operation.outputs))
         return 3 if a * b / y >= 1 else 1
     return 1
+
+
+def _is_per_channel(tensor: Tensor) -> bool:
+    return tensor.quantization is not None and len(tensor.quantization.scale) > 1

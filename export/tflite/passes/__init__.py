@@ -7,9 +7,10 @@ from onnx_ir.passes import common
 
 from export.hub.decompose import decompose
 from export.tflite.passes.split_concat import split_concatenations
+from export.tflite.passes.stored_weights import unpack_stored_weights
 
 LACKING = ("GridSample",)  # rewritten by the hub's rules; Core ML has it
-PASSES = (split_concatenations,)
+PASSES = (unpack_stored_weights, split_concatenations)
 
 
 def for_tflite(model: ir.Model) -> ir.Model:

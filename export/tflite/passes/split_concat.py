@@ -25,6 +25,7 @@ from export.hub.passes.rewrite import (
     replace,
     with_shape,
 )
+from export.tflite.passes.stored_weights import pass_on
 
 ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Elu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh"})
 MAX_PARTS = 3
@@ -126,4 +127,6 @@ def _share(tape: Tape, node: ir.Node, value: ir.Value, start: int, stop: int, *,
             inputs.append(bias)
     if node.op_type != "Conv" or attribute(node, "group", 1) > 1:
         shape[1] = stop - start
-    return with_shape(tape.op(node.op_type, inputs, attributes, name=f"{node.name}_{start}"), tuple(shape))
+    output = with_shape(tape.op(node.op_type, inputs, attributes, name=f"{node.name}_{start}"), tuple(shape))
+    pass_on(node, output.producer(), slice(start, stop) if node.op_type == "Conv" and depthwise else slice(None))
+    return output
