@@ -13,12 +13,14 @@ float again. A 1x1 convolution, like a matrix product, rounds each pixel's row b
 few channels there are. Fitted to the fastest of 15 runs (``python -m export.benchmarks.dynamic``, one thread of an
 x86-64 with AVX-512 VNNI; an ARM core with dot products has the same ratio of 4 between its int8 and float products)::
 
-    1x1, 256 x 256     16 to 16  32 to 32  64 to 32  64 to 64  |  3x3, 256 x 256  8 to 8  16 to 16  32 to 32  3 to 32
+    1x1, 256 x 256     16 to 16  32 to 32  64 to 32  64 to 64  |  3x3, 256 x 256  8 to 8  16 to 16 32 to 32 3 to 32
     time over float      6.0       1.9       1.4       0.62    |                   0.35    0.46      0.33      1.24
     1x1, 128 x 128     16 to 72  32 to 128 96 to 96  128 to 128|  3x3, 64 x 64    64 to 64  128 to 128
     time over float      1.6       0.80      0.46      0.44    |                   0.25      0.42
 
-Winograd's form of a float convolution (:mod:`export.tflite.ops.winograd`) is counted in that: dynamic takes 0.36 to 0.42
+Transposed, 128 to 64 channels, 3x3, stride 2, from 96 x 96: 0.27.
+
+Winograd's form of a float convolution (:mod:`export.tflite.ops.winograd`) is counted in that: dynamic takes 0.4
 of its time, too.
 """
 
@@ -38,7 +40,8 @@ from quantize.weights_only import WeightsResult, choose_weights, keep_costly, ro
 from validate.errors import BrushportError
 from validate.ports import Port
 
-KINDS = ("Conv", "Gemm", "MatMul")
+KINDS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+CONVOLUTIONS = ("Conv", "ConvTranspose")
 BYTE_COST = 0.28
 LANES = 8  # input channels are filled up to a multiple of these
 INPUT_COST, OUTPUT_COST, ROW_COST, NODE_COST = 24, 12, 1200, 1_000_000
@@ -49,8 +52,8 @@ COSTED_PHOTOS = 1
 def gains(model: ir.Model) -> dict[str, int]:
     """By node, what rounding its activations at run time spares, in multiply-accumulates; only where that is positive.
 
-    Nodes without a hybrid kernel do not count: depthwise, grouped and transposed convolutions, those over one axis or
-    three, products of two computed matrices.
+    Nodes without a hybrid kernel do not count: depthwise and grouped convolutions, those over one axis or three,
+    products of two computed matrices.
     """
     macs = count_macs(model)
     estimated = {n.name: estimate(n, macs[n.name]) for n in model.graph if n.name in macs and _is_hybrid(n)}
@@ -60,10 +63,10 @@ def gains(model: ir.Model) -> dict[str, int]:
 def estimate(node: ir.Node, macs: int) -> int:
     """What rounding at run time spares a node of so many multiply-accumulates, in these; negative where it costs."""
     read, written = prod(node.inputs[0].shape), prod(node.outputs[0].shape)
-    is_conv = node.op_type == "Conv"
+    is_conv = node.op_type in CONVOLUTIONS
     channels = node.inputs[0].shape[1 if is_conv else -1]
     share = 1 + BYTE_COST - BYTE_COST * ceil(channels / LANES) * LANES / channels
-    by_row = not is_conv or prod(node.inputs[1].shape[2:]) == 1
+    by_row = not is_conv or (node.op_type == "Conv" and prod(node.inputs[1].shape[2:]) == 1)
     rows = read // channels if by_row else 0
     return int(macs * share) - INPUT_COST * read - OUTPUT_COST * written - ROW_COST * rows - NODE_COST
 
@@ -74,7 +77,7 @@ def _is_hybrid(node: ir.Node) -> bool:
     weight = node.inputs[1]
     source = weight.producer()
     constant = weight if source is None or source.op_type != "DequantizeLinear" else source.inputs[0]
-    return constant.const_value is not None and len(weight.shape) == (4 if node.op_type == "Conv" else 2)
+    return constant.const_value is not None and len(weight.shape) == (4 if node.op_type in CONVOLUTIONS else 2)
 
 
 def make_dynamic(model: ir.Model, names: Iterable[str]) -> ir.Model:
@@ -92,7 +95,7 @@ def make_dynamic(model: ir.Model, names: Iterable[str]) -> ir.Model:
         node = nodes.get(name)
         if node is None or not _is_hybrid(node):
             raise BrushportError(
-                f"'{name}' cannot round its activations at run time; name a Conv, Gemm or MatMul with constant weights."
+                f"'{name}' cannot round at run time what it reads; name a convolution or product with constant weights."
             )
         if node.inputs[1].producer() is None:
             round_node(graph, node)

@@ -3,9 +3,10 @@
 *Weights only*: an int8 constant with one scale an output channel behind DEQUANTIZE. XNNPACK unpacks it once, when the
 file is loaded, and runs its float kernels.
 
-*Dynamic*: CONV_2D and FULLY_CONNECTED with float input and output and an int8 filter. XNNPACK rounds what they read to
-8 bits, asymmetric over the extremes of the tensor at hand (of each row for FULLY_CONNECTED), and multiplies in 8 bits.
-It does not take a hybrid DEPTHWISE_CONV_2D; such a filter is stored as weights only.
+*Dynamic*: CONV_2D, TRANSPOSE_CONV and FULLY_CONNECTED with float input and output and an int8 filter. XNNPACK rounds
+what they read to 8 bits, asymmetric over the extremes of the tensor at hand (of each row for FULLY_CONNECTED and 1x1
+convolutions), and multiplies in 8 bits. It does not take a hybrid DEPTHWISE_CONV_2D; such a filter is stored as
+weights only.
 
 The rule of the node writes float filters first, in whatever form costs least. Those that hold the hub's own steps
 (copies, rows of zeros between them) keep them; sums of several filters are rounded once more. Winograd's form, which
@@ -23,7 +24,7 @@ from export.tflite.passes.stored_weights import Storage, storage_of
 from export.tflite.registry import Rule
 
 CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0, "FULLY_CONNECTED": 0}
-HYBRID = frozenset({"CONV_2D", "FULLY_CONNECTED"})
+HYBRID = frozenset({"CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"})
 WEIGHT_LIMIT = 127
 WHOLE = 1e-3  # of a step
 LEAST_SCALE = float(np.finfo(np.float32).tiny)
