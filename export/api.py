@@ -30,6 +30,7 @@ from validate.runners import OnnxRunner, Runner, open_artifact
 if TYPE_CHECKING:
     from validate.coreml.half_range import Beyond
 
+PALETTES, STORED_SMALL = ("w4", "w6"), ("w8", "w6", "w4", "sparse")  # the latter compute in fp16 on Core ML
 HALF_PHOTOS = 2  # that norms are fitted to fp16 by: scales are powers of ten apart from harm
 Report = Callable[[str], None]
 
@@ -71,6 +72,8 @@ def export_model(
     verify: bool = True,
     floor: float | None = None,
     flexible: Request | None = None,
+    group_size: int | None = None,
+    sparsity: float | None = None,
     report: Report = lambda step: None,
 ) -> ExportResult:
     """Compile ``model`` for ``target``, compare what was written with the hub, and keep it if it paints the same.
@@ -82,6 +85,8 @@ def export_model(
     ``io`` ``"image"`` (8-bit pictures in and out) or ``"tensor"`` (float32 in hub values); ``calibration`` and
     ``photos`` folders (bundled photos by default); ``floor`` the least mean SSIM (``SSIM_FLOORS`` by default).
     ``flexible`` makes one file for many picture sizes (:mod:`export.flexible`), ``size`` its default.
+    ``group_size`` gives every so many output channels a palette of their own (w4 and w6, iOS 18); ``sparsity`` is the
+    share of zeros among the weights of ``"sparse"``.
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
     ``verify`` is for both comparisons, of the hub with the file and of the artifact with the hub.
@@ -107,20 +112,24 @@ def export_model(
     shown = verification_photos(hub, photos) if verify else []
     hub_bytes = ir.to_proto(hub.model).SerializeToString()
     precision = _settled(hub, asked if precision else None, destination)
+    _check_weights(precision, group_size, sparsity)
     digest = hashlib.sha256(hub_bytes).hexdigest()
     facts = static_facts(hub, digest, destination, precision, io)
     compiled = hub
-    if not _is_quantized(hub):
-        compiled, said = prepare(hub, precision, Options(target, calibration), report)
-        facts |= {} if said is None else {precision: said}
-    if precision == "fp16":
+    in_half = precision == "fp16" or (destination.name == "coreml" and precision in STORED_SMALL)
+    if in_half:
         compiled = _fitted_to_half(hub, sizes, report)
+    if not _is_quantized(hub):
+        wanted = Options(target, calibration, group_size=group_size or 0, sparsity=sparsity)
+        compiled, said = prepare(compiled, precision, wanted, report)
+        facts |= {} if said is None else {precision: said}
     if sizes is not None:
         facts["sizes"] = sizes.facts()
     final = output / f"{hub.name}-{precision}{destination.suffix}"
     with replacing(final) as path:
         report("compiling")
         options = {"precision": precision, "io": io, "metadata": embedded(hub, facts)}
+        options |= {"group_size": group_size} if group_size else {}
         if sizes is None:
             destination.compile(compiled, path, **options)
         else:
@@ -131,7 +140,7 @@ def export_model(
             report("comparing with the hub")
             artifact = open_artifact(path, (hub.inputs, hub.outputs))
             comparison = _verify(hub, hub_bytes, artifact, shown)
-            beyond = artifact.beyond_half(next(feeds_for(hub.inputs, shown))) if precision == "fp16" else []
+            beyond = artifact.beyond_half(next(feeds_for(hub.inputs, shown))) if in_half else []
             facts["notes"] = [*facts["notes"], *_warnings(beyond)]
             _require(comparison, precision, floor, path.name, beyond)
             if sizes is not None:
@@ -158,6 +167,15 @@ def _noting(report: Report) -> Report:
 
 def _is_quantized(hub: Hub) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in hub.model.graph)
+
+
+def _check_weights(precision: str, group_size: int | None, sparsity: float | None) -> None:
+    if group_size is not None and (precision not in PALETTES or group_size < 1):
+        raise BrushportError(
+            f"--group-size {group_size} of {precision} means nothing: palettes (w4, w6) take a number above 0."
+        )
+    if sparsity is not None and (precision != "sparse" or not 0 < sparsity < 1):
+        raise BrushportError(f"--sparsity {sparsity:g} of {precision} means nothing: sparse takes a share in 0..1.")
 
 
 def _settled(hub: Hub, asked: str | None, target: Target) -> str:

@@ -58,6 +58,10 @@ def export(
             "networks get. One fixed size is fastest on both."
         ),
     ] = None,
+    group_size: Annotated[
+        int | None, typer.Option(help="w4, w6: output channels that share a palette, instead of all (iOS 18).")
+    ] = None,
+    sparsity: Annotated[float | None, typer.Option(help="sparse: the share of zeros among the weights.")] = None,
     output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("artifacts"),
     floor: Annotated[float | None, typer.Option(help="Least mean SSIM against the hub.", min=0, max=1)] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the hub before keeping.")] = True,
@@ -82,6 +86,8 @@ def export(
         "output": output,
         "verify": verify,
         "floor": floor,
+        "group_size": group_size,
+        "sparsity": sparsity,
     }
     from export.api import export_model  # the heavy imports, after the arguments are known to be good
     from export.flexible import parse_flexible

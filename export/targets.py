@@ -90,6 +90,10 @@ TARGETS = {
         {
             "fp16": "iOS 16; Neural Engine, GPU and CPU",
             "fp32": "iOS 16; CPU and GPU",
+            "w8": "iOS 16; weights in 8 bits, arithmetic in fp16",
+            "w6": "iOS 16; palettes of 64 weights, arithmetic in fp16 (--group-size: iOS 18)",
+            "w4": "iOS 16; palettes of 16 weights where the picture bears it (--group-size: iOS 18)",
+            "sparse": "iOS 16; the smallest weights left out (--sparsity, 0.5), arithmetic in fp16",
             "int8": "iOS 17; 8-bit weights and activations",
         },
         _coreml,

@@ -18,12 +18,14 @@ _DATA_AND_WEIGHTS = {
     "linear": ("x", "weight"),
     "matmul": ("x", "y"),
 }
-# What holds a compressed weight: the operator's input that is stored, and what a reader calls it.
+# What holds a compressed weight or a quantized activation: the operator's input that is stored.
 _STORED = {
     "constexpr_affine_dequantize": "quantized_data",
     "constexpr_blockwise_shift_scale": "data",
     "constexpr_lut_to_dense": "indices",
+    "constexpr_lut_to_sparse": "indices_nonzero_data",
     "constexpr_sparse_to_dense": "nonzero_data",
+    "constexpr_sparse_blockwise_shift_scale": "nonzero_data",
     "constexpr_cast": "source_val",
     "dequantize": "input",
 }
@@ -33,9 +35,10 @@ def census(path: Path | str) -> dict[str, Any]:
     """The dtype census of an ``.mlpackage``.
 
     Returns ``operators`` (count by name), ``macs`` (multiply-accumulates in all), ``macs_share`` (share by
-    ``"activations x weights"``, the dtypes that they are stored in, such as ``{"float16 x float16": 1.0}``) and
-    ``weight_bytes`` (constant bytes by dtype), all at the default size. Activations count as 8 bit where the operator
-    reads a dequantized value.
+    ``"activations x weights"``, what they are stored in, such as ``{"float16 x 4-bit palette": 1.0}``) and
+    ``weight_bytes`` (constant bytes by what they are stored in, tables, scales and masks included), all at the default
+    size. A weight is stored in its dtype, or ``sparse`` before it, or in an ``n-bit palette``. Activations count as 8
+    bit where the operator reads a dequantized value.
     """
     package = open_package(path)
     features = map(read_feature, package.spec.description.input)
@@ -43,19 +46,22 @@ def census(path: Path | str) -> dict[str, Any]:
     operators: Counter[str] = Counter()
     macs: Counter[str] = Counter()
     weights: Counter[str] = Counter()
+    counted: set[Any] = set()
     for op in function.operations:
         if op.op_type == "const":
-            if getattr(op.outputs[0], "shape", ()):  # scalars are parameters, not weights
-                weights[_dtype(op.outputs[0])] += _bytes(op.outputs[0])
             continue
         operators[op.op_type] += 1
-        if op.op_type.startswith("constexpr_"):
-            stored = _stored(op.outputs[0])
-            if stored.op is None or stored.op.op_type != "const":  # its constant is written inside the operator
-                weights[_dtype(stored)] += _bytes(stored)
         if op.op_type in _DATA_AND_WEIGHTS:
             data, weight = (op.inputs[name] for name in _DATA_AND_WEIGHTS[op.op_type])
-            macs[f"{_dtype(_stored(data))} x {_dtype(_stored(weight))}"] += _macs(op, data, weight)
+            macs[f"{_form(data)} x {_form(weight)}"] += _macs(op, data, weight)
+    for op in reversed(function.operations):  # what is made of a constant, before the constant
+        if op.op_type == "const":
+            _count(op.outputs[0], _dtype(op.outputs[0]), weights, counted)
+        elif op.op_type.startswith("constexpr_"):
+            form = _form(op.outputs[-1])
+            for variable in op.inputs.values():
+                if variable is not None and (variable.op is None or variable.op.op_type == "const"):
+                    _count(variable, form, weights, counted)
     total = sum(macs.values())
     return {
         "operators": dict(sorted(operators.items())),
@@ -74,14 +80,27 @@ def _macs(op: Any, data: Any, weight: Any) -> int:
     return output * data.shape[-1]
 
 
-def _stored(variable: Any) -> Any:
-    """The variable behind decompression and dequantization: the one that is stored."""
+def _form(variable: Any) -> str:
+    """What a variable is stored in, looking behind decompression and dequantization."""
+    sparse = bits = ""
     while variable.op is not None and variable.op.op_type in _STORED:
-        inner = variable.op.inputs.get(_STORED[variable.op.op_type])
+        op = variable.op
+        inner = op.inputs.get(_STORED[op.op_type])
         if inner is None:
             break
+        if "sparse" in op.op_type:
+            sparse = "sparse "
+        if "lut" in op.op_type:
+            bits = f"{(op.lut.shape[-2 if len(op.lut.shape) > 1 else -1] - 1).bit_length()}-bit palette"
         variable = inner
-    return variable
+    return sparse + (bits or _dtype(variable))
+
+
+def _count(variable: Any, form: str, weights: Counter[str], counted: set[Any]) -> None:
+    """Add a constant's bytes to its form, once; scalars are parameters, not weights."""
+    if variable not in counted and getattr(variable, "shape", ()):
+        counted.add(variable)
+        weights[form] += _bytes(variable)
 
 
 def _dtype(variable: Any) -> str:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import onnx_ir as ir
@@ -19,12 +19,14 @@ from export.coreml import passes, pictures
 from export.coreml.arrange import MAX_RANK
 from export.coreml.call import Call, Values, mil_dtype
 from export.coreml.mil import mb, quietly
+from export.coreml.prepare import COMPRESSED, SPARSITY, prepared
 from export.coreml.registry import Lowering, lowering_of, supported_ops
+from export.coreml.weights import add_encoding
 from export.hub.model import Hub
 from validate.coreml.tools import load_coremltools
 from validate.errors import BrushportError, UnsupportedError, short
 
-Precision = Literal["fp16", "fp32", "int8"]
+Precision = Literal["fp16", "fp32", "w8", "w6", "w4", "sparse", "int8"]
 IO = Literal["image", "tensor"]
 
 _ONNX = ("", "ai.onnx")
@@ -49,6 +51,8 @@ def compile_coreml(
     precision: Precision = "fp16",
     io: IO = "image",
     metadata: Mapping[str, str] | None = None,
+    group_size: int = 0,
+    sparsity: float = SPARSITY,
 ) -> None:
     """Compile ``hub`` to a Core ML ML Program and save it as the ``.mlpackage`` folder ``path``.
 
@@ -57,12 +61,18 @@ def compile_coreml(
         path: where to write; its name ends with ``.mlpackage``.
         precision: ``"fp16"`` or ``"fp32"`` arithmetic, for iOS 16 and later. ``"int8"`` needs a hub with
             QuantizeLinear/DequantizeLinear nodes: 8-bit weights in the file, 8-bit activations where the hub
-            quantizes them (then for iOS 17 and later), fp16 for the rest.
+            quantizes them (then for iOS 17 and later), fp16 for the rest. ``"w8"``, ``"w6"``, ``"w4"`` and
+            ``"sparse"`` compute in fp16 and store weights in 8 bits, in palettes of 64 and 16 numbers, and without
+            their zeros. A hub whose weights are prepared (8-bit behind DequantizeLinear, few distinct numbers, many
+            zeros) is written as it is, each weight in the smallest form that holds exactly its numbers; any other is
+            prepared here, all weights alike, without looking at pictures.
         io: ``"image"`` makes every picture port an RGB (gray for one channel) image of 0 to 255, which an app
             sees as a pixel buffer; scaling to and from the hub's value range happens in the program.
             ``"tensor"`` keeps float32 ``(1, C, H, W)`` arrays in the hub's value range. Ports that are no
             picture, such as ``style``, are float32 arrays either way, or int32 where the hub holds whole numbers or
             truth values; a scalar is an array of one number.
+        group_size: a palette for every so many output channels, instead of one for each weight (iOS 18 and later).
+        sparsity: the share of zeros that ``"sparse"`` brings a hub to that has none.
         metadata: stored as it is in the model's user-defined metadata; the keys ``description``, ``author``,
             ``license`` and ``version`` also fill the fields that Xcode shows.
 
@@ -72,26 +82,39 @@ def compile_coreml(
     """
     _check(hub, path, precision, io)
     _refuse_unknown_operators(hub)
-    ct = load_coremltools()
-    target = ct.target.iOS17 if _op_types(hub) & {"QuantizeLinear"} else ct.target.iOS16
+    if precision in COMPRESSED:
+        hub = prepared(hub, precision, group_size, sparsity)
+    target = _target(hub, precision, group_size)
+    options = {"precision": precision, "group_size": group_size}
     with quietly():
         try:
-            mlmodel = _convert(hub, io, target, precision, fusions=True)
+            mlmodel = _convert(hub, io, target, fusions=True, **options)
         except BrushportError:
             raise
         except Exception:  # a pass that fails on this program, which the others may do without
-            mlmodel = _convert_plainly(hub, io, target, precision)
+            mlmodel = _convert_plainly(hub, io, target, **options)
     _describe(mlmodel, hub, io, dict(metadata or {}))
     mlmodel.save(str(path))
 
 
-def _convert(hub: Hub, io: IO, target: Any, precision: str, *, fusions: bool) -> Any:
+def _target(hub: Hub, precision: str, group_size: int) -> Any:
+    """The first iOS that has what the program needs."""
+    ct = load_coremltools()
+    if group_size and precision in ("w6", "w4"):
+        return ct.target.iOS18
+    return ct.target.iOS17 if _op_types(hub) & {"QuantizeLinear"} else ct.target.iOS16
+
+
+def _convert(hub: Hub, io: IO, target: Any, *, precision: str, group_size: int, fusions: bool) -> Any:
     ct = load_coremltools()
     program = build_program(hub, io, target)
     names = port_names(hub)
     inputs = [_feature_type(ct, port, names[port.name], io, shaped=True) for port in hub.inputs]
     outputs = [_feature_type(ct, port, names[port.name], io, shaped=False) for port in hub.outputs]
     program.functions["main"].set_output_types(outputs)
+    pipeline = passes.pipeline(fusions=fusions)
+    if precision in COMPRESSED:
+        add_encoding(pipeline, group_size)
     return ct.convert(
         program,
         source="milinternal",
@@ -99,14 +122,14 @@ def _convert(hub: Hub, io: IO, target: Any, precision: str, *, fusions: bool) ->
         inputs=inputs,
         compute_precision=ct.precision.FLOAT32 if precision == "fp32" else ct.precision.FLOAT16,
         minimum_deployment_target=target,
-        pass_pipeline=passes.pipeline(fusions=fusions),
+        pass_pipeline=pipeline,
         skip_model_load=True,
     )
 
 
-def _convert_plainly(hub: Hub, io: IO, target: Any, precision: str) -> Any:
+def _convert_plainly(hub: Hub, io: IO, target: Any, **options: Any) -> Any:
     try:
-        return _convert(hub, io, target, precision, fusions=False)
+        return _convert(hub, io, target, fusions=False, **options)
     except Exception as error:  # passes raise whatever comes to their mind
         if "FileWriter" in str(error):
             place = tempfile.gettempdir()  # coremltools keeps the weights there until they are saved
@@ -251,8 +274,8 @@ def _check_ranks(call: Call) -> None:
 def _check(hub: Hub, path: Path, precision: str, io: str) -> None:
     if Path(path).suffix != ".mlpackage":
         raise BrushportError(f"A Core ML model is a folder whose name ends with .mlpackage, unlike {str(path)!r}.")
-    if precision not in ("fp16", "fp32", "int8"):
-        raise BrushportError(f"Core ML has no precision {precision!r}; choose fp16, fp32 or int8.")
+    if precision not in get_args(Precision):
+        raise BrushportError(f"Core ML has no precision {precision!r}; choose among {', '.join(get_args(Precision))}.")
     if io not in ("image", "tensor"):
         raise BrushportError(f"Core ML has no input and output kind {io!r}; choose image or tensor.")
     if precision == "int8" and not _op_types(hub) & {"QuantizeLinear", "DequantizeLinear"}:

@@ -29,18 +29,21 @@ def quietly() -> Iterator[None]:
     """Keep coremltools' warnings, progress bars and reports of failed passes off the terminal."""
     load_coremltools()
     from coremltools.converters.mil.mil.passes import pass_pipeline
+    from coremltools.optimize.coreml import _quantization_passes
 
     def unmarked(passes: Iterable[str], **_: object) -> Iterable[str]:
         return passes
 
-    bar, logger = pass_pipeline.tqdm, logging.getLogger("coremltools")
-    level = logger.level
-    pass_pipeline.tqdm = unmarked
+    logger, modules = logging.getLogger("coremltools"), (pass_pipeline, _quantization_passes)
+    bar, level = pass_pipeline.tqdm, logger.level
+    for module in modules:
+        module.tqdm = unmarked
     logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        pass_pipeline.tqdm = bar
+        for module in modules:
+            module.tqdm = bar
         logger.setLevel(level)

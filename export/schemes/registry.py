@@ -9,7 +9,8 @@ from pathlib import Path
 
 from export.hub import Hub
 
-MODULES = ("int8", "w8", "dynamic")  # of this package, which register their schemes when they are first needed
+# Modules of this package, which register their schemes when they are first needed.
+MODULES = ("int8", "w8", "dynamic", "small_weights")
 Report = Callable[[str], None]
 
 
@@ -17,11 +18,14 @@ Report = Callable[[str], None]
 class Options:
     """What a scheme may need to know besides the hub.
 
-    ``target`` is the target's name, ``calibration`` a folder of photos (the bundled ones for None).
+    ``target`` is the target's name, ``calibration`` a folder of photos (the bundled ones for None), ``group_size`` the
+    output channels that share a palette (0: all of a weight), ``sparsity`` the share of zeros (None: the scheme's own).
     """
 
     target: str
     calibration: str | Path | None = None
+    group_size: int = 0
+    sparsity: float | None = None
 
 
 Scheme = Callable[[Hub, Options, Report], tuple[Hub, dict]]
