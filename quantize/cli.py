@@ -11,7 +11,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from quantize.judge import AIM_SSIM, PSNR_BESIDE_SSIM, Aim
 from validate.command import console, parse_range, reporting_errors, start
 from validate.errors import BrushportError
 
@@ -28,9 +27,12 @@ def quantize(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write; default NAME-int8.onnx.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many calibration photos at most.")] = 64,
-    min_ssim: Annotated[float, typer.Option(min=0, max=1, help="Mean SSIM to reach on calibration photos.")] = AIM_SSIM,
-    min_psnr: Annotated[
-        float | None, typer.Option(help=f"Mean PSNR in dB to reach as well; default {PSNR_BESIDE_SSIM:g}.")
+    min_ssim: Annotated[float, typer.Option(min=0, max=1, help="Mean SSIM to reach on calibration photos.")] = 0.97,
+    min_psnr: Annotated[float | None, typer.Option(help="Mean PSNR in dB to reach as well; default 32.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="A plan to follow, as --save-plan writes; no search then.")] = None,
+    save_plan: Annotated[Path | None, typer.Option(help="Where to write the plan (YAML), to edit it.")] = None,
+    pareto: Annotated[
+        Path | None, typer.Option(help="Where to draw SSIM against work and size in int8 (PNG); tries more plans.")
     ] = None,
     value_range: Annotated[
         str | None, typer.Option("--range", help="Values of black and white, such as 0..1, 0..255 or -1..1.")
@@ -42,6 +44,9 @@ def quantize(
     """Make a model's convolutions int8 (Q/DQ), as many as the picture bears, and say what it costs."""
     import onnx_ir as ir
 
+    from quantize.judge import Aim
+    from quantize.pareto import draw_pareto
+    from quantize.planfile import read_plan, write_plan
     from quantize.ports import ports_of
     from quantize.quantizer import quantize_hub
     from quantize.source import read_onnx
@@ -73,11 +78,17 @@ def quantize(
             outputs=outputs,
             held_out=photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, size), inputs),
             aim=Aim(min_ssim, min_psnr),
+            plan=None if plan is None else read_plan(plan),
+            survey=pareto is not None,
             equalize=equalize,
             report=lambda step: status.update(escape(step)),
         )
         with replacing(output) as temporary:
             ir.save(result.model, temporary)
+    if save_plan is not None:
+        write_plan(save_plan, result)
+    if pareto is not None:
+        draw_pareto(pareto, result, model.stem)
     show(result, output)
 
 

@@ -17,18 +17,19 @@ import numpy as np
 from quantize.judge import Score
 
 TRIALS = 12  # plans that are tried on pictures, besides the one with everything in int8
-WORTH = 0.003  # share of the multiply-accumulates for which another trial is worth while
+WORTH = 0.01  # share of the multiply-accumulates for which another trial is worth while
 SPREAD = 0.5  # of a measured cost: standard deviation of its part in a sum, as a share of it
 NOISE = 0.05  # of what a plan loses against the sum of its costs, where it just reaches the aim
-PATIENCE = 4  # trials without a better plan, once one reaches the aim
+PATIENCE = 3  # trials without a better plan, once one reaches the aim
 CAUTION = 0.95  # of the budget, for each trial that failed
 BOLDNESS = 1.05 ** np.arange(12)  # budgets that are looked at, from the aim up, once a plan reaches it
+EXPLORED = (0.06, 0.12, 0.25, 0.5, 2.0, 4.0)  # of what the aim allows, for a picture of the trade-off
 UNITS = 5000  # of the knapsack's budget
 
 
 @dataclass(frozen=True)
 class PlanRow:
-    """What becomes of one node: ``precision`` int8 or float, and why.
+    """What becomes of one node: ``precision`` int8, dynamic or float, and why; ``able`` says that it could be int8.
 
     ``cost`` is the mean squared error of the picture in [0, 1] with this node alone in int8; None when it was
     not measured, because all of them together were good enough or the plan was given.
@@ -41,6 +42,7 @@ class PlanRow:
     precision: str
     cost: float | None
     reason: str
+    able: bool = True
 
     @property
     def psnr(self) -> float | None:
@@ -142,6 +144,20 @@ def search(
         elif best is not None:
             failures += 1
     return best or min(tried.values(), key=lambda trial: (trial.excess, -trial.share))
+
+
+def explore(
+    costs: Mapping[str, float],
+    macs: Mapping[str, int],
+    measure: Callable[[frozenset[str]], Trial],
+    known: set[frozenset],
+) -> None:
+    """Have ``measure`` try a plan for each of ``EXPLORED`` but those ``known``: both sides of the aim are seen."""
+    for budget in EXPLORED:
+        floats = most_int8(costs, macs, budget)
+        if floats not in known and len(floats) < len(costs):
+            known.add(floats)
+            measure(floats)
 
 
 def _next(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain, islice
 
 import onnx_ir as ir
@@ -14,7 +13,8 @@ from quantize.equalize import equalize_norms
 from quantize.graph import name_nodes
 from quantize.judge import Aim, Judge, Score
 from quantize.macs import count_macs
-from quantize.plan import PlanRow, Trial, search
+from quantize.plan import PlanRow, Trial, explore, search
+from quantize.planfile import FLOAT, INT8, Plan, Range
 from quantize.ports import ports_of, range_of
 from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
@@ -26,6 +26,7 @@ JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
 PREPARED_PHOTOS = 3  # of those, photos that the preparation looks at
 COSTED_PHOTOS = 2  # of those, photos on which each convolution's cost is measured
 HOPELESS = 1.5  # times the loss that the aim allows, on the first photos: the others need not be run
+Span = tuple[float, float]  # low and high
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
 EXACT_PSNR = 70.0  # dB that equalization must keep, or it is left out
 
@@ -38,8 +39,9 @@ class QuantizeResult:
     those that are int8. ``method`` is how ranges were chosen (one of ``quantize.ranges.METHODS``), ``equalized``
     how many convolutions were equalized with the norm after them. ``calibration_score`` compares with the float
     hub on some of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what
-    was to be reached, ``trials`` are the plans that were tried for it, the first with everything in int8, and
-    ``chosen`` the one of them that became this plan. ``seconds`` is what it all took.
+    was to be reached, ``ranges`` how each tensor's range was chosen and what it is, ``trials`` are the plans that were
+    tried, the first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what
+    it all took.
     """
 
     model: ir.Model = field(repr=False)
@@ -51,6 +53,7 @@ class QuantizeResult:
     calibration_score: Score
     score: Score | None = None
     aim: Aim = field(default_factory=Aim)
+    ranges: dict[str, tuple[Range, Span]] = field(default_factory=dict, repr=False)
     trials: tuple[Trial, ...] = field(default=(), repr=False)
     chosen: Trial | None = None
     seconds: float = 0.0
@@ -80,6 +83,8 @@ def quantize_hub(
     outputs: Sequence[Port] | None = None,
     held_out: Iterable[Sample] = (),
     aim: Aim | None = None,
+    plan: Plan | None = None,
+    survey: bool = False,
     equalize: bool = True,
     report: Callable[[str], None] = lambda step: None,
 ) -> QuantizeResult:
@@ -90,12 +95,13 @@ def quantize_hub(
     them, pictures are known by their shape and their value range by the samples. ``held_out`` are samples that
     the result is scored on. ``aim`` is what the result is to reach, in the mean over the first ``JUDGED_PHOTOS``
     calibration photos. Outputs that are no pictures or too small for SSIM are judged by PSNR, see
-    :class:`quantize.judge.Score`. ``equalize`` allows the exact rescaling of convolutions in front of instance norms.
-    ``report`` is told each step as it begins. ``model`` itself is not changed.
+    :class:`quantize.judge.Score`. With a ``plan``, nothing is searched for: that is what is done, whatever it gives.
+    ``survey`` tries more plans than it takes, to be drawn. ``equalize`` allows the exact rescaling of convolutions in
+    front of instance norms. ``report`` is told each step as it begins. ``model`` itself is not changed.
 
     The result keeps the hub's promises but one: int8 and int32 constants, and the Q/DQ nodes they come with.
 
-    Raises :class:`BrushportError` when there are no samples or they do not fit the model, and
+    Raises :class:`BrushportError` when there are no samples, or they or the plan do not fit the model, and
     :class:`UnsupportedError` when there is nothing to quantize, or nothing that the picture bears.
     """
     started = time.monotonic()
@@ -115,58 +121,60 @@ def quantize_hub(
     judge = Judge(model, first, outputs)
     prepared, equalized = _equalized(model, first[:PREPARED_PHOTOS], judge) if equalize else (model, [])
     report("calibrating")
-    nodes = [node for node in prepared.graph if node.name in set(names)]
-    histograms, count = calibrate(prepared, calibrated_values(nodes), chain(first, stream))
-    spans = {method: _spans(histograms, method, inputs) for method in METHODS}
-
+    tensors = calibrated_values(node for node in prepared.graph if node.name in set(names))
+    if plan is not None:
+        plan.check(reasons, tensors)
+    histograms, count = calibrate(prepared, tensors, chain(first, stream))
+    ranges = {method: _ranges(histograms, method, inputs, plan) for method in METHODS}
     work = {name: macs[name] for name in names}
     total = max(sum(macs.values()), 1)
 
     def quantized(floats: frozenset[str], method: str) -> ir.Model:
-        return insert_qdq(prepared, [name for name in names if name not in floats], spans[method])
-
-    @cache
-    def tried(floats: frozenset[str], method: str) -> Trial:
-        made = quantized(floats, method)
-        score = judge.score(made, hopeless=lambda glance: aim.excess(glance) > HOPELESS)
-        share = sum(macs for name, macs in work.items() if name not in floats) / total
-        return Trial(floats, share, _weight_bytes(made), score, aim.excess(score))
+        spans = {name: span for name, (_, span) in ranges[method].items()}
+        return insert_qdq(prepared, [name for name in names if name not in floats], spans)
 
     def best_method(floats: frozenset[str]) -> str:
         report("choosing ranges")
         return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, method), COSTED_PHOTOS)))
 
-    scores: dict[str, Score] = {}
-    method = best_method(frozenset())
-    chosen = tried(frozenset(), method)
-    trials = [chosen]
-    if chosen.excess > 1:
+    trials: list[Trial] = []
+
+    def measure(floats: frozenset[str]) -> Trial:
+        report(f"choosing convolutions, trial {len(trials) + 1}")
+        made = quantized(floats, method)
+        patient = survey or plan is not None
+        score = judge.score(made, hopeless=lambda glance: not patient and aim.excess(glance) > HOPELESS)
+        share = sum(macs for name, macs in work.items() if name not in floats) / total
+        trials.append(Trial(floats, share, _weight_bytes(made), score, aim.excess(score)))
+        return trials[-1]
+
+    floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8)
+    method = best_method(floats)
+    chosen = measure(floats)
+    costs: dict[str, Score] = {}
+    if plan is None and (survey or chosen.excess > 1):
         for index, name in enumerate(names, start=1):
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
-            scores[name] = judge.score(insert_qdq(prepared, [name], spans[method]), COSTED_PHOTOS)
+            costs[name] = judge.score(quantized(frozenset(names) - {name}, method), COSTED_PHOTOS)
+        shares = {name: aim.excess(score) for name, score in costs.items()}
+        if chosen.excess > 1:
+            chosen = search(chosen, shares, work, measure)
+            _require(chosen, aim)
+        if survey:
+            explore(shares, work, measure, {trial.floats for trial in trials})
 
-        def measure(floats: frozenset[str]) -> Trial:
-            report(f"choosing convolutions, trial {len(trials)}")
-            trials.append(tried(floats, method))
-            return trials[-1]
-
-        chosen = search(chosen, {name: aim.excess(score) for name, score in scores.items()}, work, measure)
-        _require(chosen, aim)
-
-    floats = chosen.floats
-    costs = {name: 10 ** (-score.psnr / 10) for name, score in scores.items()}
-    result = quantized(floats, method)
-    plan = tuple(
-        _row(node, macs[node.name], node.name in names and node.name not in floats, reasons[node.name], costs)
+    result = quantized(chosen.floats, method)
+    rows = tuple(
+        _row(node, macs[node.name], reasons[node.name], chosen.floats, plan, costs.get(node.name))
         for node in model.graph
         if node.name in macs
     )
-    share = sum(row.macs for row in plan if row.precision == "int8") / total
+    share = sum(row.macs for row in rows if row.precision == "int8") / total
     held_out = list(held_out)
     final = Judge(model, held_out, outputs).score(result) if held_out else None
     return QuantizeResult(
-        result, plan, share, count, method, len(equalized), chosen.score, final, aim, tuple(trials), chosen,
-        time.monotonic() - started,
+        result, rows, share, count, method, len(equalized), chosen.score, final, aim, ranges[method], tuple(trials),
+        chosen, time.monotonic() - started,
     )  # fmt: skip
 
 
@@ -212,15 +220,27 @@ def _equalized(model: ir.Model, samples: list[Sample], judge: Judge) -> tuple[ir
     return (prepared, names) if exact else (model, [])
 
 
-def _spans(histograms: dict[str, Histogram], method: str, inputs: Sequence[Port]) -> dict[str, tuple[float, float]]:
-    """Ranges by tensor name; that of a picture input is the port's, so that int8 holds every pixel exactly."""
-    spans = {name: histogram.span(method) for name, histogram in histograms.items()}
-    spans.update((port.name, port.value_range) for port in inputs if port.is_image and port.name in spans)
-    return spans
+def _ranges(
+    histograms: dict[str, Histogram], method: str, inputs: Sequence[Port], plan: Plan | None
+) -> dict[str, tuple[Range, Span]]:
+    """How each tensor's range is chosen, and what it is: as ``plan`` says, else by ``method``.
+
+    That of a picture input is the port's, so that int8 holds every pixel exactly.
+    """
+    stated: dict[str, Range] = dict.fromkeys(histograms, method)
+    stated |= {port.name: port.value_range for port in inputs if port.is_image and port.name in histograms}
+    stated |= {} if plan is None else plan.ranges
+    return {
+        name: (chosen, histograms[name].span(chosen) if isinstance(chosen, str) else chosen)
+        for name, chosen in stated.items()
+    }
 
 
-def _row(node: ir.Node, macs: int, is_int8: bool, reason: str | None, costs: dict[str, float]) -> PlanRow:
-    if reason is None:
-        reason = "" if is_int8 else "costs the picture too much"
+def _row(
+    node: ir.Node, macs: int, unable: str | None, floats: frozenset[str], plan: Plan | None, cost: Score | None
+) -> PlanRow:
+    is_int8 = unable is None and node.name not in floats
+    reason = unable or ("" if is_int8 else "costs the picture too much" if plan is None else "as planned")
     shape = tuple(node.outputs[0].shape)
-    return PlanRow(node.name, node.op_type, shape, macs, "int8" if is_int8 else "float", costs.get(node.name), reason)
+    error = None if cost is None else 10 ** (-cost.psnr / 10)
+    return PlanRow(node.name, node.op_type, shape, macs, INT8 if is_int8 else FLOAT, error, reason, unable is None)
