@@ -19,7 +19,7 @@ from export.tflite.lowering import NHWC, Lowering, Perm, plain
 from export.tflite.passes import for_tflite
 from export.tflite.registry import lowering as registry
 from export.tflite.registry import unknown, unsupported
-from export.tflite.stored_weights import lower_stored
+from export.tflite.stored_weights import lower_stored, store_filters
 from export.tflite.writer import write_tflite
 from validate.errors import BrushportError, UnsupportedError, short
 from validate.ports import Port
@@ -86,6 +86,7 @@ def lower(hub: Hub, io: str, exact_weights: bool = True, *, flexible: bool = Fal
             _lower_node(context, node)
     for value, port in zip(graph.outputs, hub.outputs, strict=True):
         _lower_output(context, value, port, names[port.name], io)
+    store_filters(context)
     return builder
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from export.tflite.builder import GraphBuilder, Tensor
+from export.tflite.builder import GraphBuilder, Operation, Tensor
+from export.tflite.passes.stored_weights import Storage
 from export.tflite.registry import unsupported
 
 Perm = tuple[int, ...]
@@ -47,6 +48,7 @@ class Lowering:
         self.flexible = flexible  # the file is to take other picture sizes: no size may be written into an operator
         self.exact_weights = exact_weights  # they stay float32: forms that would enlarge their rounding are allowed
         self.done: set[ir.Node] = set()
+        self.stored: list[tuple[Operation, Storage]] = []  # operations whose filters go into the file in 8 bits
         self._constants: dict[ir.Value, np.ndarray] = {}
         self._places: dict[ir.Value, list[Placed]] = {}
         self._quantized: dict[ir.Value, Placed] = {}

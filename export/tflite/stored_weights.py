@@ -20,7 +20,7 @@ import onnx_ir as ir
 
 from export.tflite.builder import Operation, Quantization, Tensor
 from export.tflite.lowering import Lowering
-from export.tflite.passes.stored_weights import Storage, storage_of
+from export.tflite.passes.stored_weights import storage_of
 from export.tflite.registry import Rule
 
 CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0, "FULLY_CONNECTED": 0}
@@ -31,7 +31,7 @@ LEAST_SCALE = float(np.finfo(np.float32).tiny)
 
 
 def lower_stored(context: Lowering, node: ir.Node, rule: Rule) -> None:
-    """Lowers ``node`` by its float ``rule``, then stores the filters in the way that is noted on the node."""
+    """Lowers ``node`` by its float ``rule``; what it writes is remembered for :func:`store_filters`."""
     storage = storage_of(node)
     if storage is None:
         rule(context, node)
@@ -42,14 +42,13 @@ def lower_stored(context: Lowering, node: ir.Node, rule: Rule) -> None:
         rule(context, node)
     finally:
         context.exact_weights = exact
-    _store(context, first, storage)
+    context.stored += [(operation, storage) for operation in context.builder.operations[first:]]
 
 
-def _store(context: Lowering, first: int, storage: Storage) -> None:
-    """Rewrites the filters of the operations from the one numbered ``first`` on."""
-    operations = context.builder.operations
+def store_filters(context: Lowering) -> None:
+    """Stores the filters of lowered nodes in the way that is noted on the nodes, when no rule changes them any more."""
     unpacked: dict[int, Tensor] = {}
-    for operation in operations[first:]:
+    for operation, storage in context.stored:
         filters = operation.inputs[1] if operation.code in CHANNEL_AXES else None
         if filters is None or filters.data is None or filters.dtype != np.float32 or not filters.data.size:
             continue
@@ -65,7 +64,7 @@ def _store(context: Lowering, first: int, storage: Storage) -> None:
         if id(packed) not in unpacked:
             unpacked[id(packed)] = _unpacked(filters, packed)
         operation.inputs[1] = unpacked[id(packed)]
-    operations[first:first] = [tensor.producer for tensor in unpacked.values()]
+    context.builder.operations[:0] = [tensor.producer for tensor in unpacked.values()]
 
 
 def _unpacked(filters: Tensor, packed: Tensor) -> Tensor:

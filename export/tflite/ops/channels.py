@@ -36,7 +36,7 @@ def _permute_channels(context: Lowering, node: ir.Node, x: Tensor, order: np.nda
     alone = len(value.uses()) == 1 and not value.is_graph_output() and not x.consumers and x.bindings == 1
     if alone and producer is not None and producer.code == "CONV_2D" and x.quantization is None:
         groups = producer.inputs[0].shape[3] // producer.inputs[1].shape[3]
-        if groups == 1:
+        if groups == 1 and all(t.data is not None for t in producer.inputs[1:3]):
             filters, bias = producer.inputs[1:3]
             producer.inputs[1:3] = [
                 context.builder.constant(filters.data[order], filters.name),
