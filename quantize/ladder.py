@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from quantize.judge import Judge, Score
 from quantize.runtime import Sample
-from quantize.weights import float_weights, replace_weight
+from quantize.weights import SMALL, float_weights, replace_weight
 from validate.errors import UnsupportedError
 from validate.ports import Port
 
@@ -83,6 +83,7 @@ def climb(
 
     def build(places: Mapping[str, int]) -> ir.Model:
         changed = model.clone()
+        changed.metadata_props[SMALL] = "1"
         for name, place in places.items():
             if rungs[place] is not DENSE:
                 replace_weight(changed.graph.initializers[name], form(name, place))

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from quantize.graph import integer
 
 LEAST_SIZE = 512  # elements that are worth a form of their own
+SMALL = "brushport.small_weights"  # in a model's metadata: its weights are made small, those that bear it
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 

@@ -38,13 +38,14 @@ def census(path: Path | str) -> dict[str, Any]:
     ``"activations x weights"``, what they are stored in, such as ``{"float16 x 4-bit palette": 1.0}``) and
     ``weight_bytes`` (constant bytes by what they are stored in, tables, scales and masks included), all at the default
     size. A weight is stored in its dtype, or ``sparse`` before it, or in an ``n-bit palette``. Activations count as 8
-    bit where the operator reads a dequantized value.
+    bit where the operator reads a dequantized value. ``products`` has an entry for each operator that multiplies, in
+    the program's order: ``operator``, ``macs`` and ``form`` ("activations x weights").
     """
     package = open_package(path)
     features = map(read_feature, package.spec.description.input)
     function = package.load_program({feature.name: feature.shape for feature in features})
     operators: Counter[str] = Counter()
-    macs: Counter[str] = Counter()
+    products: list[dict[str, Any]] = []
     weights: Counter[str] = Counter()
     counted: set[Any] = set()
     for op in function.operations:
@@ -53,7 +54,8 @@ def census(path: Path | str) -> dict[str, Any]:
         operators[op.op_type] += 1
         if op.op_type in _DATA_AND_WEIGHTS:
             data, weight = (op.inputs[name] for name in _DATA_AND_WEIGHTS[op.op_type])
-            macs[f"{_form(data)} x {_form(weight)}"] += _macs(op, data, weight)
+            form = f"{_form(data)} x {_form(weight)}"
+            products.append({"operator": op.op_type, "macs": _macs(op, data, weight), "form": form})
     for op in reversed(function.operations):  # what is made of a constant, before the constant
         if op.op_type == "const":
             _count(op.outputs[0], _dtype(op.outputs[0]), weights, counted)
@@ -62,12 +64,16 @@ def census(path: Path | str) -> dict[str, Any]:
             for variable in op.inputs.values():
                 if variable is not None and (variable.op is None or variable.op.op_type == "const"):
                     _count(variable, form, weights, counted)
+    macs: Counter[str] = Counter()
+    for product in products:
+        macs[product["form"]] += product["macs"]
     total = sum(macs.values())
     return {
         "operators": dict(sorted(operators.items())),
         "macs": total,
         "macs_share": {key: count / total for key, count in sorted(macs.items())},
         "weight_bytes": dict(sorted(weights.items())),
+        "products": products,
     }
 
 

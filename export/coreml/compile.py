@@ -63,9 +63,9 @@ def compile_coreml(
             QuantizeLinear/DequantizeLinear nodes: 8-bit weights in the file, 8-bit activations where the hub
             quantizes them (then for iOS 17 and later), fp16 for the rest. ``"w8"``, ``"w6"``, ``"w4"`` and
             ``"sparse"`` compute in fp16 and store weights in 8 bits, in palettes of 64 and 16 numbers, and without
-            their zeros. A hub whose weights are prepared (8-bit behind DequantizeLinear, few distinct numbers, many
-            zeros) is written as it is, each weight in the smallest form that holds exactly its numbers; any other is
-            prepared here, all weights alike, without looking at pictures.
+            their zeros. Each weight takes the smallest form that holds exactly its numbers. Which those are is chosen
+            before (:mod:`export.schemes`); a hub for which it is not is prepared here, all weights alike, without
+            looking at pictures.
         io: ``"image"`` makes every picture port an RGB (gray for one channel) image of 0 to 255, which an app
             sees as a pixel buffer; scaling to and from the hub's value range happens in the program.
             ``"tensor"`` keeps float32 ``(1, C, H, W)`` arrays in the hub's value range. Ports that are no

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from export.coreml.weights import smallest_form
 from export.hub.model import Hub
 from quantize.palettes import palettize
 from quantize.sparsity import prune_smallest
-from quantize.weights import float_weights, replace_weight
+from quantize.weights import SMALL, float_weights, replace_weight
 from quantize.weights_only import quantize_weights
 from validate.errors import BrushportError
 
@@ -20,7 +19,7 @@ _BITS = {"w6": 6, "w4": 4}
 
 
 def prepared(hub: Hub, precision: str, group_size: int = 0, sparsity: float = SPARSITY) -> Hub:
-    """``hub`` itself where some weight is small already, else a copy whose weights are.
+    """``hub`` itself where it :func:`is_prepared`, else a copy with small weights.
 
     Raises :class:`BrushportError` for a ``group_size`` or ``sparsity`` that means nothing.
     """
@@ -28,11 +27,12 @@ def prepared(hub: Hub, precision: str, group_size: int = 0, sparsity: float = SP
         raise BrushportError(f"A palette cannot be shared by {group_size} channels; give a --group-size above 0.")
     if not 0 <= sparsity < 1:
         raise BrushportError(f"A share of {sparsity:g} zeros leaves no network; give a --sparsity of 0 to 1.")
-    if is_prepared(hub, group_size):
+    if is_prepared(hub):
         return hub
     if precision == "w8":
         return hub.with_model(quantize_weights(hub.model))
     hub = hub.with_model(hub.model.clone())
+    hub.model.metadata_props[SMALL] = "1"
     for value, axis in float_weights(hub.model):
         weight = value.const_value.numpy()
         if precision == "sparse":
@@ -42,11 +42,6 @@ def prepared(hub: Hub, precision: str, group_size: int = 0, sparsity: float = SP
     return hub
 
 
-def is_prepared(hub: Hub, group_size: int = 0) -> bool:
-    """Whether some weight is 8-bit behind DequantizeLinear, or of few distinct numbers, or has many zeros."""
-    if any(node.op_type == "DequantizeLinear" for node in hub.model.graph):
-        return True
-    return any(
-        smallest_form(value.const_value.numpy(), axis, group_size) is not None
-        for value, axis in float_weights(hub.model)
-    )
+def is_prepared(hub: Hub) -> bool:
+    """Whether the hub's weights are chosen already: some are 8-bit behind DequantizeLinear, or its metadata says so."""
+    return SMALL in hub.model.metadata_props or any(node.op_type == "DequantizeLinear" for node in hub.model.graph)
