@@ -156,7 +156,7 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: torch.Tensor, *_: None) -> torch.Tensor:
         """(B, C, H, W) to the same shape."""
-        return F.instance_norm(x, weight=self.norm.weight, bias=self.norm.bias, eps=self.norm.eps)
+        return self.norm(x)
 
     @property
     def held(self) -> dict[int, torch.Tensor]:

@@ -50,17 +50,35 @@ class HubNetwork(nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """The outputs for ``inputs`` in the graph's order; a single output comes without a tuple."""
-        values = dict(zip(self.inputs, inputs, strict=True))
-        for module, (names, output), done in zip(self.nodes, self._calls, self._done, strict=True):
-            values[output] = module(*(None if name is None else values[name] for name in names))
-            for name in done:
-                del values[name]
+        values = self.start(inputs)
+        for index in range(len(self.nodes)):
+            self.step(index, values)
         results = tuple(values[name] for name in self.outputs)
         return results[0] if len(results) == 1 else results
+
+    def start(self, inputs: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+        """The values by name that :meth:`step` goes on from."""
+        return dict(zip(self.inputs, inputs, strict=True))
+
+    def step(self, index: int, values: dict[str, torch.Tensor], keep: bool = False) -> None:
+        """Compute node number ``index`` into ``values``, and drop what it was the last to read unless ``keep``."""
+        names, output = self._calls[index]
+        values[output] = self.nodes[index](*(None if name is None else values[name] for name in names))
+        if not keep:
+            self.forget(index, values)
+
+    def forget(self, index: int, values: dict[str, torch.Tensor]) -> None:
+        """Drop from ``values`` what nothing after node number ``index`` reads."""
+        for name in self._done[index]:
+            del values[name]
 
     def graph_nodes(self) -> list[tuple[ir.Node, nn.Module]]:
         """Each node of the graph with its module; the nodes are not to be changed."""
         return list(zip(self._model.graph, self.nodes, strict=True))
+
+    def graph_outputs(self) -> list[ir.Value]:
+        """The values that the graph gives."""
+        return list(self._model.graph.outputs)
 
     def copy(self) -> HubNetwork:
         """Another network of the same graph and weights."""
@@ -101,6 +119,8 @@ def with_shapes(model: ir.Model) -> ir.Model:
 
 
 def _initializer(graph: ir.Graph, name: str, array) -> ir.Value:
+    while name in graph.initializers:
+        name = f"{name}_anew"
     tensor = ir.tensor(array.copy(), name=name)
     value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)

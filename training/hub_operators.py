@@ -201,7 +201,11 @@ def binary(node: ir.Node) -> nn.Module:
     """Operators of two tensors that broadcast."""
     if len(node.inputs) != 2:
         raise refused(node, "has other than two inputs")
-    return Binary(_BINARY[node.op_type], [constant(node, 0), constant(node, 1)])
+    rank = len(node.outputs[0].shape)
+    arrays = [constant(node, index) for index in (0, 1)]
+    # Of the output's rank: Torch-Pruning takes a (C, 1, 1) for a transformer's tokens.
+    full = [None if array is None else array.reshape((1,) * (rank - array.ndim) + array.shape) for array in arrays]
+    return Binary(_BINARY[node.op_type], full)
 
 
 class PRelu(nn.Module):

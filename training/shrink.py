@@ -1,0 +1,187 @@
+"""From a hub to a smaller one that paints the same: pruned, distilled on photos, judged on others, written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from rich.progress import Progress
+
+from export.hub import Hub
+from training.distill import distill
+from training.hub_batches import HubBatches, Photos
+from training.hub_network import HubNetwork
+from training.likeness import Likeness
+from training.prune import Thinned, prune_network
+from validate.compare import as_pictures
+from validate.errors import BrushportError
+from validate.files import replacing
+from validate.metrics import WINDOW, psnr, ssim
+from validate.onnx_files import read_metadata, read_model
+
+MEASURED_BATCHES = 16  # of two crops each, on which channels are measured and layers are fitted
+CROP = 256  # pixels of a side that distillation sees at a time
+STEPS = 1600
+BATCH = 1
+LEARNING_RATE = 1.5e-3
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """A pruned hub: its graph, its work before and after, what became of each family of channels, its likeness.
+
+    ``ssim`` (None for outputs too small, or no pictures) and ``psnr`` in dB are means over ``judged`` photos that were
+    not learned on, each in every style, against the dense hub.
+    """
+
+    model: ir.Model
+    macs_before: int
+    macs_after: int
+    thinned: tuple[Thinned, ...]
+    steps: int
+    ssim: float | None
+    psnr: float
+    worst_ssim: float | None
+    judged: int
+
+
+def prune_hub(
+    hub: Hub,
+    share: float,
+    folder: Path,
+    *,
+    photos: Path | None = None,
+    steps: int = STEPS,
+    crop: int = CROP,
+    batch: int = BATCH,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = 0,
+    progress: Progress | None = None,
+    report: Callable[[str], None] = lambda step: None,
+) -> Shrunk:
+    """Remove channels of ``hub`` until ``share`` of its multiply-accumulates are left, and distill for ``steps``.
+
+    ``photos`` is a folder to learn on, scikit-image's own for None; a few of them are only judged by. ``folder`` keeps
+    what an interrupted run needs: called again with the same settings, it goes on from there. ``report`` is told each
+    step as it begins. Raises :class:`BrushportError` for settings that do not fit, among them a folder of another
+    run, and :class:`UnsupportedError` for a network that cannot be pruned so far, or trained.
+    """
+    if not 0 < share < 1:
+        raise BrushportError(f"--prune {share:g} is to be the share of the work that is left, between 0 and 1.")
+    report("reading the network")
+    dense = HubNetwork(hub.model).requires_grad_(True)
+    likeness = Likeness(hub.outputs)
+    known = Photos.of(photos, next((port.shape[2:] for port in hub.inputs if port.is_image), (1, 1)))
+    settings = {
+        "model": _digest(hub.model),
+        "share": share,
+        "photos": [str(photos), len(known.learned)],
+        "steps": steps,
+        "crop": crop,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    start = folder / "start.onnx"
+    facts = _facts(folder, settings)
+    if facts is None:
+        report("measuring and removing channels")
+        measured = HubBatches(hub.inputs, known.learned, crop, 2, seed)
+        pruned = prune_network(dense, share, [measured(index) for index in range(MEASURED_BATCHES)], likeness)
+        facts = {
+            "settings": settings,
+            "macs": [pruned.macs_before, pruned.macs_after],
+            "thinned": [asdict(row) for row in pruned.thinned],
+        }
+        with replacing(start) as path:
+            ir.save(pruned.network.to_model(), path)
+        with replacing(folder / "facts.json") as path:
+            path.write_text(json.dumps(facts, indent=1))
+    student = HubNetwork(read_model(start))
+    dense.requires_grad_(False)
+    report(f"distilling, {steps} steps")
+    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + 1)
+    distill(
+        student,
+        dense,
+        batches,
+        likeness,
+        steps=steps,
+        learning_rate=learning_rate,
+        checkpoint=folder / "checkpoint.pt",
+        progress=progress,
+    )
+    report("judging")
+    scores = judge(dense, student, hub, batches.whole(known.judged))
+    ssims = [score for score, _ in scores if score is not None]
+    error = float(np.mean([10 ** (-value / 10) for _, value in scores]))
+    model = student.to_model()
+    if "default_size" in read_metadata(model):
+        open_size(model)
+    return Shrunk(
+        model,
+        *facts["macs"],
+        tuple(Thinned(**row) for row in facts["thinned"]),
+        steps,
+        float(np.mean(ssims)) if ssims else None,
+        float("inf") if error == 0 else float(-10 * np.log10(error)),
+        min(ssims, default=None),
+        len(known.judged),
+    )
+
+
+def judge(first, second, hub: Hub, samples) -> list[tuple[float | None, float]]:
+    """SSIM (None where there is none) and PSNR of each sample's output of two networks, pictures where there are."""
+    counted = [i for i, port in enumerate(hub.outputs) if port.is_image] or list(range(len(hub.outputs)))
+    scores = []
+    with torch.no_grad():
+        for inputs in samples:
+            results = [r if isinstance(r, tuple) else (r,) for r in (first(*inputs), second(*inputs))]
+            for index in counted:
+                a, b = as_pictures(results[0][index].numpy(), results[1][index].numpy(), hub.outputs[index])
+                scores.append((ssim(a, b) if min(a.shape[:2]) >= WINDOW else None, psnr(a, b)))
+    return scores
+
+
+def open_size(model: ir.Model) -> None:
+    """Let height and width of the model's pictures open again, as its file had them."""
+    model_graph = model.graph
+    for value in model_graph.inputs:
+        if value.shape is not None and len(value.shape) == 4:
+            value.shape = ir.Shape((*value.shape[:2], "height", "width"))
+    for value in (*model_graph.outputs, *(value for node in model_graph for value in node.outputs)):
+        if value.shape is not None and len(value.shape) == 4:
+            value.shape = ir.Shape((*value.shape[:2], None, None)) if value in model_graph.outputs else None
+
+
+def clear(folder: Path) -> None:
+    """Remove what :func:`prune_hub` kept for going on."""
+    for name in ("start.onnx", "facts.json", "checkpoint.pt"):
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        shutil.rmtree(folder)
+
+
+def _digest(model: ir.Model) -> str:
+    return hashlib.sha256(ir.to_proto(model).SerializeToString(deterministic=True)).hexdigest()
+
+
+def _facts(folder: Path, settings: dict) -> dict | None:
+    path = folder / "facts.json"
+    if not path.is_file():
+        return None
+    try:
+        facts = json.loads(path.read_text())
+        same = facts["settings"] == settings
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BrushportError(f"'{path}' cannot be read; remove the folder {folder} to begin anew.") from error
+    if not same:
+        raise BrushportError(f"'{folder}' holds a run with other settings; remove it to begin anew.")
+    return facts

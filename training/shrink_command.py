@@ -1,0 +1,78 @@
+"""What ``python -m quantize MODEL --prune SHARE`` does."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import onnx_ir as ir
+from rich.markup import escape
+from rich.table import Table
+
+from export.hub import load_hub
+from training.distill import progress_bar
+from training.shrink import STEPS, Shrunk, clear, prune_hub
+from validate.command import console
+from validate.errors import BrushportError
+from validate.files import replacing
+
+
+def prune(
+    model: str,
+    share: float,
+    *,
+    photos: Path | None = None,
+    output: Path | None = None,
+    steps: int | None = None,
+    size: tuple[int, int] | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> Path:
+    """Prune ``model`` (a zoo name, an ONNX file, a training run), write it to ``output`` and say what it costs.
+
+    ``output`` is NAME-pruned.onnx by default. An interrupted run leaves a folder beside it and goes on from there when
+    it is called again. Raises :class:`BrushportError` for what a user can put right.
+    """
+    hub = load_hub(model, size=size, value_range=value_range)
+    output = output or Path(f"{hub.name}-pruned.onnx")
+    if output.exists() and hub.source and output.samefile(hub.source):
+        raise BrushportError(f"{output} is the model itself; choose another --output.")
+    folder = output.with_name(f"{output.stem}-run")
+    with progress_bar() as progress:
+        result = prune_hub(
+            hub,
+            share,
+            folder,
+            photos=photos,
+            steps=STEPS if steps is None else steps,
+            progress=progress,
+            report=lambda step: progress.console.print(escape(step)),
+        )
+    with replacing(output) as temporary:
+        ir.save(result.model, temporary)
+    clear(folder)
+    show(result, output)
+    return output
+
+
+def show(result: Shrunk, output: Path) -> None:
+    """Print what became of the channels, the scores and the next command to type."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("convolution", "channels", "left"):
+        table.add_column(column, justify="left" if column == "convolution" else "right")
+    for row in result.thinned:
+        table.add_row(escape(row.name), str(row.before), str(row.after))
+    console.print(table)
+    likeness = f"PSNR {result.psnr:.1f} dB"
+    if result.ssim is not None:
+        likeness = f"SSIM {result.ssim:.4f} (worst {result.worst_ssim:.4f}), {likeness}"
+    console.print(
+        f"{result.macs_after / result.macs_before:.1%} of the multiply-accumulates are left "
+        f"({result.macs_before / 1e6:.0f} to {result.macs_after / 1e6:.0f} million); {likeness} against the dense "
+        f"network on {result.judged} photos outside the {result.steps} steps",
+        soft_wrap=True,
+        highlight=False,
+    )
+    following = f"python -m export {shlex.quote(str(output))} --target tflite"
+    console.print(
+        f"Wrote {output} ({output.stat().st_size / 1e6:.2f} MB). Next: {following}", soft_wrap=True, markup=False
+    )
