@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from export.flexible import MAX_ENUMERATED, Request, Sizes, at_size, probes, resolve
+from export.honesty import require_planned
 from export.hub import Hub, load_hub
 from export.manifest import embedded, measured_facts, static_facts
 from export.photos import calibration_samples, image_size, verification_photos
@@ -74,6 +75,11 @@ def export_model(
     flexible: Request | None = None,
     group_size: int | None = None,
     sparsity: float | None = None,
+    min_ssim: float | None = None,
+    min_psnr: float | None = None,
+    plan: str | Path | None = None,
+    save_plan: str | Path | None = None,
+    pareto: str | Path | None = None,
     report: Report = lambda step: None,
 ) -> ExportResult:
     """Compile ``model`` for ``target``, compare what was written with the hub, and keep it if it paints the same.
@@ -86,7 +92,9 @@ def export_model(
     ``photos`` folders (bundled photos by default); ``floor`` the least mean SSIM (``SSIM_FLOORS`` by default).
     ``flexible`` makes one file for many picture sizes (:mod:`export.flexible`), ``size`` its default.
     ``group_size`` gives every so many output channels a palette of their own (w4 and w6, iOS 18); ``sparsity`` is the
-    share of zeros among the weights of ``"sparse"``.
+    share of zeros among the weights of ``"sparse"``. Of ``"int8"`` alone, ``min_ssim`` and ``min_psnr`` (dB) are what
+    the plan is to keep on calibration photos (:class:`quantize.Aim`), ``plan`` is a file to follow instead of a search
+    (:mod:`quantize.planfile`), ``save_plan`` and ``pareto`` say where to write the plan and to draw what was tried.
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
     ``verify`` is for both comparisons, of the hub with the file and of the artifact with the hub.
@@ -98,6 +106,8 @@ def export_model(
     destination = find_target(target)
     asked = find_precision(destination, precision)
     report = _noting(report)
+    planned = {"min_ssim": min_ssim, "min_psnr": min_psnr, "plan": plan, "save_plan": save_plan, "pareto": pareto}
+    _check_planned(planned, asked)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
     output = Path(output)
@@ -112,6 +122,8 @@ def export_model(
     shown = verification_photos(hub, photos) if verify else []
     hub_bytes = ir.to_proto(hub.model).SerializeToString()
     precision = _settled(hub, asked if precision else None, destination)
+    if _is_quantized(hub) and (given := _given(planned)):
+        raise BrushportError(f"'{hub.name}' is quantized already, so {given} changes nothing; leave it out.")
     _check_weights(precision, group_size, sparsity)
     digest = hashlib.sha256(hub_bytes).hexdigest()
     facts = static_facts(hub, digest, destination, precision, io)
@@ -120,7 +132,7 @@ def export_model(
     if in_half:
         compiled = _fitted_to_half(hub, sizes, report)
     if not _is_quantized(hub):
-        wanted = Options(target, calibration, group_size=group_size or 0, sparsity=sparsity)
+        wanted = Options(target, calibration, group_size=group_size or 0, sparsity=sparsity, **planned)
         compiled, said = prepare(compiled, precision, wanted, report)
         facts |= {} if said is None else {precision: said}
     if sizes is not None:
@@ -134,7 +146,10 @@ def export_model(
             destination.compile(compiled, path, **options)
         else:
             destination.compile_flexible(*probes(compiled, sizes), path, sizes, **options)
-        facts["census"] = _census(destination, path)
+        counted = _census(destination, path)
+        if "plan" in facts.get(precision, {}):
+            require_planned(facts[precision]["plan"], counted, path.name)
+        facts["census"] = {what: counts for what, counts in counted.items() if what != "products"}
         comparison = None
         if verify:
             report("comparing with the hub")
@@ -169,6 +184,22 @@ def _is_quantized(hub: Hub) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in hub.model.graph)
 
 
+def _given(planned: dict) -> str:
+    """The options about the plan that were given, as they are typed."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name, value in planned.items() if value is not None)
+
+
+def _check_planned(planned: dict, precision: str) -> None:
+    if (given := _given(planned)) and precision != "int8":
+        raise BrushportError(f"{given} of {precision} means nothing: only int8 has a plan; add --int8.")
+    if planned["plan"] is not None and (planned["min_ssim"] is not None or planned["min_psnr"] is not None):
+        raise BrushportError(
+            "A plan is followed whatever it gives: leave out either --plan or --min-ssim and --min-psnr."
+        )
+    if planned["min_ssim"] is not None and not 0 <= planned["min_ssim"] <= 1:
+        raise BrushportError(f"--min-ssim {planned['min_ssim']:g} is no SSIM; say a number in 0..1.")
+
+
 def _check_weights(precision: str, group_size: int | None, sparsity: float | None) -> None:
     if group_size is not None and (precision not in PALETTES or group_size < 1):
         raise BrushportError(
@@ -192,7 +223,10 @@ def _census(target: Target, path: Path) -> dict:
         from export.tflite import census
     else:
         from export.coreml.census import census
-    return census(path)
+    counted = census(path)
+    total = max(sum(counted["weight_bytes"].values()), 1)
+    counted["weight_bytes_share"] = {form: round(size / total, 4) for form, size in counted["weight_bytes"].items()}
+    return counted
 
 
 def _sizes(hub: Hub, flexible: Request, target: Target) -> Sizes:

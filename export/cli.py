@@ -62,6 +62,17 @@ def export(
         int | None, typer.Option(help="w4, w6: output channels that share a palette, instead of all (iOS 18).")
     ] = None,
     sparsity: Annotated[float | None, typer.Option(help="sparse: the share of zeros among the weights.")] = None,
+    min_ssim: Annotated[
+        float | None, typer.Option(help="int8: mean SSIM that the calibration photos keep; default 0.97.", min=0, max=1)
+    ] = None,
+    min_psnr: Annotated[float | None, typer.Option(help="int8: the same in dB; default 32.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="int8: a plan to follow, as --save-plan writes; no search then.")
+    ] = None,
+    save_plan: Annotated[Path | None, typer.Option(help="int8: where to write the plan (YAML), to edit it.")] = None,
+    pareto: Annotated[
+        Path | None, typer.Option(help="int8: where to draw SSIM against work and size (PNG); tries more plans.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("artifacts"),
     floor: Annotated[float | None, typer.Option(help="Least mean SSIM against the hub.", min=0, max=1)] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the hub before keeping.")] = True,
@@ -88,7 +99,14 @@ def export(
         "floor": floor,
         "group_size": group_size,
         "sparsity": sparsity,
+        "min_ssim": min_ssim,
+        "min_psnr": min_psnr,
+        "plan": plan,
+        "save_plan": save_plan,
+        "pareto": pareto,
     }
+    if model is None and (plan or save_plan or pareto):
+        raise BrushportError("--plan, --save-plan and --pareto are of one network: name it.")
     from export.api import export_model  # the heavy imports, after the arguments are known to be good
     from export.flexible import parse_flexible
     from export.hub import zoo_names

@@ -9,9 +9,24 @@ from export.schemes.registry import Options, Report, scheme
 
 @scheme("int8")
 def int8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
-    """The Q/DQ hub that :func:`quantize.quantize_hub` makes."""
-    from quantize import quantize_hub
+    """The Q/DQ hub that :func:`quantize.quantize_hub` makes, which saves and draws its plan where that is asked for."""
+    from quantize import Aim, quantize_hub
+    from quantize.pareto import draw_pareto
+    from quantize.planfile import read_plan, write_plan
 
-    samples = calibration_samples(hub, options.calibration)
-    result = quantize_hub(hub.model, samples, inputs=hub.inputs, outputs=hub.outputs, report=report)
+    asked = {"ssim": options.min_ssim, "psnr": options.min_psnr}
+    result = quantize_hub(
+        hub.model,
+        calibration_samples(hub, options.calibration),
+        inputs=hub.inputs,
+        outputs=hub.outputs,
+        aim=Aim(**{name: least for name, least in asked.items() if least is not None}),
+        plan=None if options.plan is None else read_plan(options.plan),
+        survey=options.pareto is not None,
+        report=report,
+    )
+    if options.save_plan is not None:
+        write_plan(options.save_plan, result)
+    if options.pareto is not None:
+        draw_pareto(options.pareto, result, hub.name)
     return hub.with_model(result.model), result.facts()

@@ -20,12 +20,20 @@ class Options:
 
     ``target`` is the target's name, ``calibration`` a folder of photos (the bundled ones for None), ``group_size`` the
     output channels that share a palette (0: all of a weight), ``sparsity`` the share of zeros (None: the scheme's own).
+    Of int8, ``min_ssim`` and ``min_psnr`` are what the calibration photos are to keep (None: the quantizer's own),
+    ``plan`` is a file that says what becomes of each node, ``save_plan`` where to write such a one and ``pareto`` where
+    to draw the plans that were tried.
     """
 
     target: str
     calibration: str | Path | None = None
     group_size: int = 0
     sparsity: float | None = None
+    min_ssim: float | None = None
+    min_psnr: float | None = None
+    plan: str | Path | None = None
+    save_plan: str | Path | None = None
+    pareto: str | Path | None = None
 
 
 Scheme = Callable[[Hub, Options, Report], tuple[Hub, dict]]

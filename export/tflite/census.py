@@ -18,7 +18,8 @@ def census(path: Path | str) -> dict[str, Any]:
     Returns ``operators`` (count by name), ``macs`` (multiply-accumulates in all), ``macs_share`` (share by
     ``"activations x weights"``, for example ``{"int8 x int8": 0.97, "float32 x float32": 0.03}``; weights stored as
     float16 behind DEQUANTIZE read ``"float32 x float16"``), ``weight_bytes`` (constant bytes by dtype) and
-    ``activation_bytes`` (bytes of all run-time tensors by dtype).
+    ``activation_bytes`` (bytes of all run-time tensors by dtype). ``products`` has an entry for each operator that
+    multiplies, in the file's order: ``operator``, ``macs`` and ``form`` ("activations x weights").
     """
     data = Path(path).read_bytes()
     model = schema.Model.GetRootAs(data, 0)
@@ -29,7 +30,7 @@ def census(path: Path | str) -> dict[str, Any]:
     tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
     constant = [bool(model.Buffers(tensor.Buffer()).DataLength()) for tensor in tensors]
     operators: dict[str, int] = {}
-    macs: dict[str, int] = {}
+    products: list[dict[str, Any]] = []
     stored_as: dict[int, str] = {}
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
@@ -42,7 +43,10 @@ def census(path: Path | str) -> dict[str, Any]:
             data_index, weight_index = _DATA_AND_WEIGHTS[name]
             weight = operator.Inputs(weight_index)
             key = f"{_dtype(tensors[operator.Inputs(data_index)])} x {stored_as.get(weight, _dtype(tensors[weight]))}"
-            macs[key] = macs.get(key, 0) + count
+            products.append({"operator": name, "macs": count, "form": key})
+    macs: dict[str, int] = {}
+    for product in products:
+        macs[product["form"]] = macs.get(product["form"], 0) + product["macs"]
     total = sum(macs.values())
     return {
         "operators": dict(sorted(operators.items())),
@@ -50,6 +54,7 @@ def census(path: Path | str) -> dict[str, Any]:
         "macs_share": {key: count / total for key, count in sorted(macs.items())},
         "weight_bytes": _bytes(tensors[i] for i in range(len(tensors)) if constant[i]),
         "activation_bytes": _bytes(tensors[i] for i in range(len(tensors)) if not constant[i] and i not in stored_as),
+        "products": products,
     }
 
 

@@ -233,3 +233,37 @@ def test_a_model_that_is_quantized_already_compiles_as_it_is(painter, tmp_path, 
     assert sum(share for key, share in result.manifest["census"]["macs_share"].items() if key.count("int8") == 2) > 0.5
     with pytest.raises(BrushportError, match="quantized already"):
         export_model(tmp_path / "qdq.onnx", target, precision="fp32", output=tmp_path)
+
+
+def test_a_plan_is_saved_drawn_and_followed(painter, tmp_path):
+    out, plan = tmp_path / "out", tmp_path / "plan.yaml"
+    wanted = {"precision": "int8", "min_ssim": 0.9, "save_plan": plan, "pareto": tmp_path / "pareto.png"}
+    found = export_model(painter, "tflite", output=out, **wanted)
+    assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    facts = found.manifest["int8"]
+    assert facts["aim"]["ssim"] == 0.9
+    assert {row["precision"] for row in facts["plan"] if row["op"] == "Conv"} == {"int8"}
+    assert facts["trials"][0]["int8_share_of_macs"] == pytest.approx(facts["int8_share_of_macs"])
+    assert sum(found.manifest["census"]["weight_bytes_share"].values()) == pytest.approx(1, abs=0.01)
+    plan.write_text(plan.read_text().replace("conv1: int8", "conv1: float"))
+    for target in sorted(known.TARGETS):
+        followed = export_model(painter, target, precision="int8", plan=plan, output=out)
+        precisions = {row["node"]: row["precision"] for row in followed.manifest["int8"]["plan"]}
+        assert (precisions["conv1"], precisions["conv2"]) == ("float", "int8")
+        assert followed.manifest["int8"]["int8_share_of_macs"] < facts["int8_share_of_macs"] - 0.3
+        assert followed.share_in_8_bit < 0.75
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"min_ssim": 0.9}, "--min-ssim of fp16 means nothing: only int8 has a plan"),
+        ({"plan": "p.yaml", "pareto": "p.png"}, "--plan, --pareto of fp16 means nothing"),
+        ({"precision": "int8", "plan": "p.yaml", "min_psnr": 30.0}, "leave out either --plan or --min-ssim"),
+        ({"precision": "int8", "plan": "nowhere.yaml"}, "There is no plan nowhere.yaml"),
+        ({"precision": "int8", "min_ssim": 1.5}, "1.5 is no SSIM"),
+    ],
+)
+def test_options_about_the_plan_that_make_no_sense(painter, tmp_path, options, words):
+    with pytest.raises(BrushportError, match=words):
+        export_model(painter, "tflite", output=tmp_path / "out", **options)

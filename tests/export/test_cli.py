@@ -87,6 +87,10 @@ def test_help_shows_targets_and_precisions():
         (["", "--target", "tflite"], "model"),
         (["PAINTER", "--target", "tflite", "--size", "50"], "8"),
         (["PAINTER", "--target", "tflite", "--photos", "nowhere"], "nowhere"),
+        (["PAINTER", "--target", "tflite", "--int8", "--calibration", "nowhere"], "nowhere"),
+        (["PAINTER", "--target", "tflite", "--min-ssim", "0.9"], "add --int8"),
+        (["PAINTER", "--target", "tflite", "--int8", "--plan", "nowhere.yaml"], "There is no plan nowhere.yaml"),
+        (["--target", "tflite", "--int8", "--plan", "p.yaml"], "of one network"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(painter, tmp_path, arguments, words):
