@@ -5,8 +5,10 @@ The lowerings write a float32 MIL program; coremltools' passes turn it to fp16, 
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
+import traceback
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -29,6 +31,8 @@ from validate.errors import BrushportError, UnsupportedError, short
 Precision = Literal["fp16", "fp32", "w8", "w6", "w4", "sparse", "int8"]
 IO = Literal["image", "tensor"]
 
+logger = logging.getLogger(__name__)
+
 _ONNX = ("", "ai.onnx")
 
 _ANY_RANK = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity")
@@ -36,6 +40,9 @@ _ANY_RANK = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identit
 
 SCALAR = (1,)
 """The shape of a scalar at a program's doors, where Core ML takes arrays only."""
+
+_PASSES = "converters/mil/mil/passes/defs/"
+"""Part of the path of every graph pass of coremltools."""
 
 _RESERVED = frozenset(
     {"any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "state"}
@@ -91,7 +98,10 @@ def compile_coreml(
             mlmodel = _convert(hub, io, target, fusions=True, **options)
         except BrushportError:
             raise
-        except Exception:  # a pass that fails on this program, which the others may do without
+        except Exception as error:
+            if not _in_pass(error):
+                raise _explained(error, hub) from error
+            logger.warning("%s is compiled without coremltools' fusions: %s", hub.name, short(error))
             mlmodel = _convert_plainly(hub, io, target, **options)
     _describe(mlmodel, hub, io, dict(metadata or {}))
     mlmodel.save(str(path))
@@ -130,17 +140,28 @@ def _convert(hub: Hub, io: IO, target: Any, *, precision: str, group_size: int, 
 def _convert_plainly(hub: Hub, io: IO, target: Any, **options: Any) -> Any:
     try:
         return _convert(hub, io, target, fusions=False, **options)
+    except BrushportError:
+        raise
     except Exception as error:  # passes raise whatever comes to their mind
-        if "FileWriter" in str(error):
-            place = tempfile.gettempdir()  # coremltools keeps the weights there until they are saved
-            raise BrushportError(
-                f"coremltools could not write to its temporary folder '{place}'; free some space there, "
-                "or name another one in the environment variable TMPDIR."
-            ) from error
-        operators = ", ".join(sorted(_op_types(hub)))
-        raise UnsupportedError(
-            f"Core ML: coremltools rejects the model {hub.name!r} (of {operators}): {short(error)}."
-        ) from error
+        raise _explained(error, hub) from error
+
+
+def _in_pass(error: Exception) -> bool:
+    """Whether one of coremltools' graph passes raised ``error``: the others may do without it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(_PASSES in Path(frame.filename).as_posix() for frame in frames)
+
+
+def _explained(error: Exception, hub: Hub) -> BrushportError:
+    """What to say of an ``error`` that coremltools raised over a program that it took from us."""
+    if "FileWriter" in str(error):
+        place = tempfile.gettempdir()  # coremltools keeps the weights there until they are saved
+        return BrushportError(
+            f"coremltools could not write to its temporary folder '{place}'; free some space there, "
+            "or name another one in the environment variable TMPDIR."
+        )
+    operators = ", ".join(sorted(_op_types(hub)))
+    return UnsupportedError(f"Core ML: coremltools rejects the model {hub.name!r} (of {operators}): {short(error)}.")
 
 
 def build_program(hub: Hub, io: IO, target: Any) -> Any:

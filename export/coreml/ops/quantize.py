@@ -1,10 +1,14 @@
-"""Q/DQ: 8-bit weights stored as 8-bit, 8-bit activations through iOS 17's ``quantize`` and ``dequantize``."""
+"""Q/DQ: 8-bit weights stored as 8-bit, 8-bit activations through iOS 17's ``quantize`` and ``dequantize``.
+
+Core ML has no activations that are rounded by extremes found at run time: where a hub asks for that, they stay floats.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
 from export.coreml.call import Call
 from export.coreml.mil import mb
@@ -42,6 +46,8 @@ def quantize_linear(call: Call) -> Any:
 def dequantize_linear(call: Call) -> Any:
     """``(q − zero_point)·scale``; of a constant, 8-bit data in the file, or a float constant for wider integers."""
     _no_blocks(call)
+    if _undoes_dynamic(call.node):
+        return mb.identity(x=Call(call.node.inputs[0].producer(), call.values).var(0))
     scale = call.required(1, "scale")
     dtype, data = call.dtype(0).name, call.array(0)
     axis = call.axis(1) if scale.size > 1 else 0
@@ -62,42 +68,97 @@ def dequantize_linear(call: Call) -> Any:
     return _computed(call)
 
 
-def scaled_for_fp16(call: Call) -> tuple[Any, Any]:
-    """The input and weight of a convolution whose 8-bit weight's scales may be too small for fp16.
+@lowers("DynamicQuantizeLinear", since=11)
+def dynamic_quantize_linear(call: Call) -> Any:
+    """``y = clip(round(x/scale) + zero, 0, 255)``, with the scale that takes 0 and the extremes of ``x`` to bytes.
 
-    Below 6.1e-5 fp16 is subnormal: it loses digits, and some hardware reads it as zero. Then the weight is stored
-    ``2^k`` times larger and the input dequantized ``2^k`` times smaller, which changes no product.
+    Computed where something else than its own DequantizeLinear reads it; nothing of it is left where nothing does.
     """
+    x = call.var(0)
+    axes = list(range(len(x.shape)))
+    low = mb.minimum(x=mb.reduce_min(x=x, axes=axes, keep_dims=False), y=np.float32(0))
+    high = mb.maximum(x=mb.reduce_max(x=x, axes=axes, keep_dims=False), y=np.float32(0))
+    span = mb.mul(x=mb.sub(x=high, y=low), y=np.float32(1 / 255))
+    scale = mb.select(cond=mb.equal(x=span, y=np.float32(0)), a=np.float32(1), b=span)
+    zero = mb.clip(x=mb.round(x=mb.real_div(x=mb.sub(x=np.float32(0), y=low), y=scale)), alpha=0.0, beta=255.0)
+    steps = mb.add(x=mb.round(x=mb.real_div(x=x, y=scale)), y=zero)
+    return mb.cast(x=mb.clip(x=steps, alpha=0.0, beta=255.0), dtype="int32"), scale, mb.cast(x=zero, dtype="int32")
+
+
+def _undoes_dynamic(node: ir.Node) -> bool:
+    """Whether a DequantizeLinear gives back what DynamicQuantizeLinear was given, but for its rounding."""
+    source = node.inputs[0].producer()
+    if source is None or source.op_type != "DynamicQuantizeLinear":
+        return False
+    return len(node.inputs) == 3 and list(node.inputs) == list(source.outputs)
+
+
+def stored_weight(call: Call) -> Call | None:
+    """The DequantizeLinear of 8-bit constants that is input 1 of ``call``; None where that is anything else."""
     source = call.node.inputs[1].producer()
     if source is None or source.op_type != "DequantizeLinear":
-        return call.var(0), call.var(1)
+        return None
     weight = Call(source, call.values)
-    if weight.array(0) is None or weight.dtype(0).name not in _EIGHT_BIT:
+    return weight if weight.array(0) is not None and weight.dtype(0).name in _EIGHT_BIT else None
+
+
+def scaled_for_fp16(call: Call, *, transposed: bool = False, alpha: float = 1.0) -> tuple[Any, Any]:
+    """The input and weight of a convolution or product whose 8-bit weight's scales may be too small for fp16.
+
+    Below 6.1e-5 fp16 is subnormal: it loses digits, and some hardware reads it as zero. Then the weight is stored
+    ``2^k`` times larger and the input dequantized ``2^k`` times smaller, which changes no product. A weight of two axes
+    may be ``transposed``, and multiplied by ``alpha``, at no cost.
+    """
+    weight = stored_weight(call)
+    if weight is None:
         return call.var(0), call.var(1)
-    scale = weight.required(1, "scale")
-    used = scale[scale > 0]
+    scale = weight.required(1, "scale") * np.float32(alpha)
+    used = np.abs(scale[scale != 0])
     if used.size == 0 or used.min() >= _FP16_SMALLEST:
-        return call.var(0), call.var(1)
+        plain = not transposed and alpha == 1.0
+        return call.var(0), call.var(1) if plain else _stored(weight, alpha, transposed=transposed)
     wanted = np.ceil(np.log2(_FP16_SMALLEST / used.min()))
     factor = float(2.0 ** min(wanted, np.floor(-np.log2(used.max()))))  # no scale grows beyond 1
     producer = call.node.inputs[0].producer()
-    if producer is not None and producer.op_type == "DequantizeLinear" and producer.inputs[0].dtype.name in _EIGHT_BIT:
+    if producer is not None and producer.op_type == "DequantizeLinear" and _is_quantized(producer):
         x = _computed(Call(producer, call.values), 1 / factor)
     else:
         x = mb.mul(x=call.var(0), y=1 / factor)
-    return x, _stored(weight, factor)
+    return x, _stored(weight, factor * alpha, transposed=transposed)
 
 
-def _stored(call: Call, factor: float = 1.0) -> Any:
+def _is_quantized(node: ir.Node) -> bool:
+    """Whether a DequantizeLinear reads 8-bit values that the program computes with a constant scale."""
+    return node.inputs[0].dtype.name in _EIGHT_BIT and not _undoes_dynamic(node)
+
+
+def _stored(call: Call, factor: float = 1.0, *, transposed: bool = False) -> Any:
     """A DequantizeLinear of 8-bit constants: they stay 8-bit in the file. ``factor`` multiplies the result."""
     scale = call.required(1, "scale")
-    return mb.constexpr_affine_dequantize(
-        quantized_data=call.array(0),
-        zero_point=_zero_point(call, scale, _EIGHT_BIT[call.dtype(0).name]),
-        scale=_vector(scale * np.float32(factor)),
-        axis=call.axis(1) if scale.size > 1 else 0,
-        name=call.node.inputs[0].name,
+    data, axis = call.array(0), call.axis(1) if scale.size > 1 else 0
+    zero_point = _zero_point(call, scale, _EIGHT_BIT[call.dtype(0).name])
+    scale = _vector(scale * np.float32(factor))
+    if transposed:
+        data, axis = np.ascontiguousarray(data.T), 1 - axis if scale.ndim else 0
+    name = call.node.inputs[0].name
+    if not _blocks_known():
+        return mb.constexpr_affine_dequantize(
+            quantized_data=data, zero_point=zero_point, scale=scale, axis=axis, name=name
+        )
+    shape = [1] * data.ndim
+    shape[axis] = scale.size
+    offset = np.asarray(zero_point).reshape(-1 if scale.ndim else ()) * np.ones(scale.size, data.dtype)
+    return mb.constexpr_blockwise_shift_scale(
+        data=data, scale=scale.reshape(shape), offset=offset.reshape(shape).astype(data.dtype), name=name
     )
+
+
+def _blocks_known() -> bool:
+    """Whether the program is for iOS 18, where ``constexpr_blockwise_shift_scale`` took its predecessor's place."""
+    from coremltools.converters.mil._deployment_compatibility import AvailableTarget
+    from coremltools.converters.mil.mil.block import is_current_opset_version_compatible_with
+
+    return is_current_opset_version_compatible_with(AvailableTarget.iOS18)
 
 
 def _computed(call: Call, factor: float = 1.0) -> Any:

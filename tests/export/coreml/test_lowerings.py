@@ -20,7 +20,18 @@ OPS = sorted({op for op, _ in registered()})
 FP16_ERROR = 2e-3
 """Of the largest value; fp16 rounds by 5e-4 at most, several times in the longer lowerings."""
 
-JUMPY = {"Ceil", "Floor", "Round", "QuantizeLinear", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"}
+JUMPY = {
+    "Ceil",
+    "Floor",
+    "Round",
+    "QuantizeLinear",
+    "DynamicQuantizeLinear",
+    "Less",
+    "LessOrEqual",
+    "Greater",
+    "GreaterOrEqual",
+    "Equal",
+}
 """Operators that jump where fp16's rounding crosses a threshold: compared in float32 only."""
 
 BEYOND_FP16 = {"ReduceProd", "DequantizeLinear"}
