@@ -19,6 +19,7 @@ from export.hub.passes.fuse_gelu import fuse_gelu
 from export.hub.passes.fuse_group_norm import fuse_group_norm
 from export.hub.passes.fuse_hard_swish import fuse_hard_swish
 from export.hub.passes.fuse_instance_norm import fuse_instance_norm
+from export.hub.passes.fuse_integer_products import fuse_integer_products
 from export.hub.passes.fuse_layer_norm import fuse_layer_norm
 from export.hub.passes.fuse_leaky_relu import fuse_leaky_relu
 from export.hub.passes.fuse_matmul import fuse_matmul
@@ -41,6 +42,7 @@ PASSES: tuple[Callable[[ir.Model], int], ...] = (
     drop_expand,
     merge_casts,
     explicit_pads,
+    fuse_integer_products,
     fuse_layer_norm,
     push_transposes,
     merge_moves,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from export.hub.dynamic_rounding import take_out_dynamic_rounding
 from export.hub.passes.rewrite import attribute, constant, float_constant
-from export.tflite.registry import unsupported
 
 NOTE = "brushport.storage"
 KINDS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -51,10 +51,8 @@ def pass_on(node: ir.Node, new: ir.Node, channels: slice = slice(None)) -> None:
 
 def unpack_stored_weights(model: ir.Model) -> int:
     """Makes weights float that are stored in 8 bits, and takes pairs of dynamic rounding out; returns how many."""
-    count, rounded = 0, set()
-    for pair in [node for node in model.graph if node.op_type == "DynamicQuantizeLinear"]:
-        rounded.update(_take_out(pair))
-        count += 1
+    rounded = set(take_out_dynamic_rounding(model))
+    count = len(rounded)
     for node in model.graph:
         if node.op_type not in KINDS or node.domain not in ("", "ai.onnx"):
             continue
@@ -63,25 +61,6 @@ def unpack_stored_weights(model: ir.Model) -> int:
             continue
         count += _unpack(node, dynamic)
     return count
-
-
-def _take_out(pair: ir.Node) -> list[ir.Node]:
-    """Takes a DynamicQuantizeLinear and its DequantizeLinear out; returns the nodes that multiply what they gave."""
-    number, scale, zero = pair.outputs
-    readers = [use.node for value in pair.outputs for use in value.uses()]
-    ends = [
-        node for node in readers if node.op_type == "DequantizeLinear" and list(node.inputs) == [number, scale, zero]
-    ]
-    if len(ends) != len(readers) or any(value.is_graph_output() for value in pair.outputs):
-        other = next((node for node in readers if node not in ends), pair)
-        raise unsupported(other, "of a DynamicQuantizeLinear only a DequantizeLinear may read what it gives.")
-    found = []
-    for end in dict.fromkeys(ends):
-        for user, index in list(end.outputs[0].uses()):
-            if index == 0 and user.op_type in KINDS:
-                found.append(user)
-            user.replace_input_with(index, pair.inputs[0])
-    return found
 
 
 def _is_rounded(value: ir.Value) -> bool:
