@@ -9,7 +9,8 @@
       features: mse  # -2.1..3.7
       colors: [-1.0, 1.0]
 
-``nodes`` names every node that could be int8, with one of ``PRECISIONS``. ``ranges`` may leave tensors out, whose
+``nodes`` names every node that could be int8, with one of ``PRECISIONS``: what is ``dynamic`` has int8 weights, and
+reads what is rounded at run time (:mod:`quantize.dynamic`). ``ranges`` may leave tensors out, whose
 range is then chosen as without a plan; a name of ``METHODS`` is measured on the calibration photos again, two numbers
 are taken as they are (in the values of the prepared model, in front of an instance norm not the original's).
 """
@@ -57,8 +58,8 @@ class Plan:
         for name, precision in self.nodes.items():
             if name not in nodes:
                 raise BrushportError(f"{self.source} names the node '{name}', which {_nearest(name, nodes)}.")
-            if precision != FLOAT and nodes[name] is not None:
-                raise BrushportError(f"{self.source} wants '{name}' in {precision}, but {nodes[name]}; make it float.")
+            if precision == INT8 and nodes[name] is not None:
+                raise BrushportError(f"{self.source} wants '{name}' in int8, which it cannot be: {nodes[name]}.")
         if missing := [name for name, reason in nodes.items() if reason is None and name not in self.nodes]:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise BrushportError(f"{self.source} does not say what becomes of the node '{missing[0]}'{more}.")
@@ -114,7 +115,7 @@ def plan_text(result: QuantizeResult) -> str:
         "nodes:",
     ]
     for row in result.plan:
-        if row.able:
+        if row.able or row.precision != FLOAT:
             cost = "" if row.psnr is None else f", costs {row.psnr:.1f} dB alone"
             lines.append(f"{_entry(row.node, row.precision)}  # {row.macs / total:.1%} of the work{cost}")
     lines.append("ranges:")

@@ -9,12 +9,13 @@ from itertools import chain, islice
 
 import onnx_ir as ir
 
+from quantize.dynamic import make_dynamic
 from quantize.equalize import equalize_norms
 from quantize.graph import name_nodes
 from quantize.judge import Aim, Judge, Score
 from quantize.macs import count_macs
 from quantize.plan import PlanRow, Trial, explore, search
-from quantize.planfile import FLOAT, INT8, Plan, Range
+from quantize.planfile import DYNAMIC, FLOAT, INT8, Plan, Range
 from quantize.ports import ports_of, range_of
 from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
@@ -131,7 +132,8 @@ def quantize_hub(
 
     def quantized(floats: frozenset[str], method: str) -> ir.Model:
         spans = {name: span for name, (_, span) in ranges[method].items()}
-        return insert_qdq(prepared, [name for name in names if name not in floats], spans)
+        made = insert_qdq(prepared, [name for name in names if name not in floats], spans)
+        return made if plan is None or not plan.named(DYNAMIC) else make_dynamic(made, sorted(plan.named(DYNAMIC)))
 
     def best_method(floats: frozenset[str]) -> str:
         report("choosing ranges")
@@ -239,8 +241,11 @@ def _ranges(
 def _row(
     node: ir.Node, macs: int, unable: str | None, floats: frozenset[str], plan: Plan | None, cost: Score | None
 ) -> PlanRow:
-    is_int8 = unable is None and node.name not in floats
-    reason = unable or ("" if is_int8 else "costs the picture too much" if plan is None else "as planned")
+    precision = FLOAT if unable or node.name in floats else INT8
+    precision = precision if plan is None else plan.nodes.get(node.name, FLOAT)
+    reason = unable if precision == FLOAT else ""
+    if precision != INT8 and not reason:
+        reason = "costs the picture too much" if plan is None else "as planned"
     shape = tuple(node.outputs[0].shape)
     error = None if cost is None else 10 ** (-cost.psnr / 10)
-    return PlanRow(node.name, node.op_type, shape, macs, INT8 if is_int8 else FLOAT, error, reason, unable is None)
+    return PlanRow(node.name, node.op_type, shape, macs, precision, error, reason, unable is None)

@@ -47,6 +47,16 @@ def test_an_edited_plan_is_followed(model, mixed):
     assert float(quantize.inputs[1].const_value.numpy()) == pytest.approx(8 / 255)
 
 
+def test_a_node_may_be_rounded_at_run_time(model, mixed):
+    nodes = {row.node: "int8" for row in mixed.plan} | {"Conv_7": "dynamic"}
+    result = follow(model, Plan(nodes))
+    assert {row.node: row.precision for row in result.plan} == nodes
+    dynamic = next(node for node in result.model.graph if node.op_type == "DynamicQuantizeLinear")
+    assert dynamic.outputs[0].consumers()[0].outputs[0].consumers()[0].name == "Conv_7"
+    assert result.int8_share == pytest.approx(1 - mixed.plan[2].macs / sum(row.macs for row in mixed.plan))
+    assert "Conv_7: dynamic" in plan_text(result)
+
+
 @pytest.mark.parametrize(
     "change, sentence",
     [
