@@ -24,6 +24,7 @@ from export.coreml.mil import mb, quietly
 from export.coreml.prepare import COMPRESSED, SPARSITY, prepared
 from export.coreml.registry import Lowering, lowering_of, supported_ops
 from export.coreml.weights import add_encoding
+from export.hub.dynamic_rounding import without_dynamic_rounding
 from export.hub.model import Hub
 from validate.coreml.tools import load_coremltools
 from validate.errors import BrushportError, UnsupportedError, short
@@ -88,6 +89,7 @@ def compile_coreml(
         BrushportError: an unknown precision or io, or ``"int8"`` of a hub that is not quantized.
     """
     _check(hub, path, precision, io)
+    hub = without_dynamic_rounding(hub)
     _refuse_unknown_operators(hub)
     if precision in COMPRESSED:
         hub = prepared(hub, precision, group_size, sparsity)
