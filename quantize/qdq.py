@@ -3,7 +3,8 @@
 A quantized convolution reads ``DequantizeLinear(QuantizeLinear(x))``, an int8 weight and an int32 bias through a
 DequantizeLinear each, and is followed by a pair on its output, or on its Relu's output where the Relu is the only
 reader. What a quantized convolution gives exists in int8 alone, so every reader takes the pair's output; what a
-float node gives exists in float too, and its other readers keep that.
+float node gives exists in float too, and its other readers keep that. Where nothing else reads the nodes that move,
+join or average numbers in front of a convolution, the pair goes in front of them (:mod:`quantize.extents`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 import onnx_ir as ir
 
 from quantize import rounding
-from quantize.graph import add_initializer, drop_unread_initializers, integer, text
+from quantize.extents import Extents, averages, joins, moves, range_source
+from quantize.graph import add_initializer, drop_unread_initializers, integer
 
 # The name endings of ONNX Runtime's quantizer.
 QUANTIZED, DEQUANTIZED, SCALE, ZERO_POINT = (
@@ -25,6 +27,8 @@ QUANTIZED, DEQUANTIZED, SCALE, ZERO_POINT = (
 )
 
 QUANTIZABLE = ("Conv", "ConvTranspose")
+
+__all__ = ["calibrated_values", "insert_qdq", "quantized_output", "range_source", "why_not"]
 
 
 def why_not(node: ir.Node) -> str | None:
@@ -40,16 +44,6 @@ def why_not(node: ir.Node) -> str | None:
     if node.inputs[0].is_initializer():
         return "its input is constant"
     return None
-
-
-def range_source(value: ir.Value) -> ir.Value:
-    """The tensor whose range ``value`` shares, found upwards through nodes that only move or repeat elements.
-
-    Both then get the same scale, and the nodes between can run on int8 as they are.
-    """
-    while (node := value.producer()) is not None and _only_moves(node):
-        value = node.inputs[0]
-    return value
 
 
 def quantized_output(node: ir.Node) -> ir.Value:
@@ -77,15 +71,14 @@ def insert_qdq(model: ir.Model, names: Iterable[str], ranges: Mapping[str, tuple
     dtype and shape, constants are initializers, the opset stays as it is.
     """
     model = model.clone()
-    writer = _Writer(model.graph, ranges)
     wanted = set(names)
     nodes = [node for node in model.graph if node.name in wanted]
-    sources = {node: range_source(node.inputs[0]).name for node in nodes}
+    writer = _Writer(model.graph, ranges, Extents(nodes))
     targets = {node: quantized_output(node) for node in nodes}
     for target in targets.values():
         writer.round_everywhere(target)
     for node in nodes:
-        writer.round_input(node, sources[node])
+        writer.round_input(node)
         writer.round_constants(node)
     drop_unread_initializers(model.graph)
     model.graph.sort()
@@ -95,19 +88,21 @@ def insert_qdq(model: ir.Model, names: Iterable[str], ranges: Mapping[str, tuple
 class _Writer:
     """Adds Q/DQ nodes to one graph; remembers what it has rounded."""
 
-    def __init__(self, graph: ir.Graph, ranges: Mapping[str, tuple[float, float]]) -> None:
+    def __init__(self, graph: ir.Graph, ranges: Mapping[str, tuple[float, float]], extents: Extents) -> None:
         self.graph = graph
         self.ranges = ranges
+        self.extents = extents
         self.parameters: dict[str, tuple[ir.Value, ir.Value]] = {}  # scale and zero point by source name
-        self.pairs: dict[ir.Value, ir.Value] = {}  # a rounded tensor's dequantized form
+        self.pairs: dict[tuple[ir.Value, str], ir.Value] = {}  # a tensor's dequantized form, in the scale of a source
+        self.rounded: dict[ir.Value, str] = {}  # the source of each dequantized form
         self.input_scales: dict[ir.Node, np.float32] = {}
 
     def round_everywhere(self, value: ir.Value) -> None:
         """Round ``value`` for all its readers, graph output included (whose name the rounded form then takes)."""
-        if value in self.pairs:
+        name = value.name
+        if (value, name) in self.pairs:
             return
         uses = list(value.uses())
-        name = value.name
         position = next((i for i, output in enumerate(self.graph.outputs) if output is value), None)
         if position is not None:
             value.name = f"{name}_float"
@@ -117,13 +112,29 @@ class _Writer:
         if position is not None:
             self.graph.outputs[position] = rounded
 
-    def round_input(self, node: ir.Node, source: str) -> None:
+    def round_input(self, node: ir.Node) -> None:
         """Round ``node``'s data input, for it and the other quantized readers of that tensor."""
-        value = node.inputs[0]
+        source = self.extents.sources[node]
         self.input_scales[node] = rounding.activation_parameters(*self.ranges[source])[0]
-        if value in self.pairs.values():
+        self._round(node, 0, source)
+
+    def _round(self, user: ir.Node, index: int, source: str) -> None:
+        """Let ``user`` read an int8 tensor in the scale of ``source``, rounded as far upwards as can be."""
+        value = user.inputs[index]
+        if self.rounded.get(value) == source:
             return
-        node.replace_input_with(0, self.pairs.get(value) or self._pair(value, source, value.name))
+        node = value.producer()
+        if node is not None and self.extents.only_source(value) == source:
+            if moves(node) or joins(node):
+                for position in range(len(node.inputs) if joins(node) else 1):
+                    self._round(node, position, source)
+                return
+            if averages(node):
+                self._round(node, 0, source)
+        if (value, source) not in self.pairs:
+            shared = any(other is value for other, _ in self.pairs)
+            self._pair(value, source, f"{value.name}_as_{source}" if shared else value.name)
+        user.replace_input_with(index, self.pairs[value, source])
 
     def round_constants(self, node: ir.Node) -> None:
         """Put ``node``'s weight in int8 and its bias in int32 behind a DequantizeLinear each."""
@@ -147,7 +158,8 @@ class _Writer:
         quantize = self._node("QuantizeLinear", [value, scale, zero_point], f"{stem}{QUANTIZED}")
         _describe(quantize, ir.DataType.INT8, value.shape)
         dequantized = self._node("DequantizeLinear", [quantize, scale, zero_point], name or f"{stem}{DEQUANTIZED}")
-        self.pairs[value] = _describe(dequantized, ir.DataType.FLOAT, value.shape)
+        self.pairs[value, source] = _describe(dequantized, ir.DataType.FLOAT, value.shape)
+        self.rounded[dequantized] = source
         return dequantized
 
     def _parameters(self, source: str) -> tuple[ir.Value, ir.Value]:
@@ -189,21 +201,3 @@ def _channel_axis(node: ir.Node) -> int | None:
     if node.op_type == "Conv":
         return 0
     return 1 if integer(node, "group", 1) == 1 else None
-
-
-def _only_moves(node: ir.Node) -> bool:
-    """Whether every element ``node`` gives is an element of its first input, or a zero (which int8 has exactly)."""
-    if node.op_type == "Pad":
-        value = node.inputs[2] if len(node.inputs) > 2 else None
-        zero = value is None or (value.const_value is not None and not value.const_value.numpy().any())
-        return text(node, "mode", "constant") != "constant" or zero
-    if node.op_type == "Resize":
-        return text(node, "mode", "nearest") == "nearest" and (
-            text(node, "coordinate_transformation_mode", "half_pixel") != "tf_crop_and_resize"
-        )
-    if node.op_type == "MaxPool":
-        return len(node.outputs) == 1
-    return node.op_type in MOVING
-
-
-MOVING = ("Reshape", "Transpose", "Slice", "DepthToSpace", "SpaceToDepth", "Squeeze", "Unsqueeze", "Identity")

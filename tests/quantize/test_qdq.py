@@ -140,19 +140,70 @@ def test_one_pair_for_all_readers_of_a_tensor():
     assert len(result.graph.inputs[0].uses()) == 1
 
 
+def pairs(model):
+    """What each pair of ``model`` rounds, and the name of its scale."""
+    return [(n.inputs[0].name, n.inputs[1].name) for n in model.graph if n.op_type == "QuantizeLinear"]
+
+
+def padded_and_pooled(b, x):
+    x = b.op("Pad", x, b.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="reflect", name="pad")
+    return b.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2], name="pool")
+
+
 def test_moving_nodes_between_convolutions_keep_the_scale():
     b = Builder([1, 3, 48, 48])
-    x = b.op("Relu", b.conv("image", 3, 8))
-    x = b.op("Pad", x, b.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="reflect", name="pad")
-    x = b.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2], name="pool")
-    model = b.build(b.conv(x, 8, 3, pads=[0] * 4))
+    x = padded_and_pooled(b, b.op("Relu", b.conv("image", 3, 8)))
+    result = quantized(b.build(b.conv(x, 8, 3, pads=[0] * 4)))
+    assert [name for name, _ in pairs(result)] == ["image", "Relu_1_out", "Conv_4_out_float"]
+
+
+def test_a_pair_goes_in_front_of_what_moves_numbers():
+    b = Builder([1, 3, 48, 48])
+    x = padded_and_pooled(b, b.op("Tanh", "image"))
+    model = b.build(b.conv(x, 3, 3, pads=[0] * 4))
     result = quantized(model)
-    moved = [
-        n for n in result.graph if n.op_type == "QuantizeLinear" and n.inputs[0].name in ("Relu_1_out", "pool_out")
-    ]
-    assert len(moved) == 2
-    assert moved[0].inputs[1] is moved[1].inputs[1]
-    assert moved[0].inputs[2] is moved[1].inputs[2]
+    assert [name for name, _ in pairs(result)][:1] == ["Tanh_0_out"]
+    behind = quantized(model)  # the same numbers, rounded behind the pool
+    for node in list(behind.graph):
+        if node.op_type == "Pad":
+            first = node.inputs[0]
+            node.replace_input_with(0, first.producer().inputs[0].producer().inputs[0])
+        if node.op_type == "Conv":
+            pool = node.inputs[0]
+            q = ir.node("QuantizeLinear", [pool, *first.producer().inputs[1:]])
+            dq = ir.node("DequantizeLinear", [q.outputs[0], *first.producer().inputs[1:]])
+            behind.graph.insert_before(node, [q, dq])
+            node.replace_input_with(0, dq.outputs[0])
+    sample = samples(model, 1)[0]
+    np.testing.assert_array_equal(run(result, sample)[0], run(behind, sample)[0])
+
+
+def test_a_tensor_that_floats_read_too_is_rounded_behind_it():
+    b = Builder([1, 3, 48, 48])
+    pooled = padded_and_pooled(b, b.op("Tanh", "image"))
+    result = quantized(b.build(b.conv(pooled, 3, 3), b.op("Sin", pooled)))
+    assert [name for name, _ in pairs(result)][:1] == ["pool_out"]
+    sine = next(node for node in result.graph if node.op_type == "Sin")
+    assert sine.inputs[0].producer().op_type == "MaxPool"
+
+
+def test_parts_of_a_concatenation_are_rounded_to_its_scale():
+    b = Builder([1, 3, 48, 48])
+    parts = b.op("Tanh", "image"), b.op("Relu", b.conv("image", 3, 5))
+    model = b.build(b.conv(b.op("Concat", *parts, axis=1, name="cat"), 8, 3))
+    result = quantized(model)
+    scales = dict(pairs(result))
+    assert scales["Tanh_0_out"] == scales["Relu_2_out_DequantizeLinear_Output"] == "cat_out_scale"
+    assert "cat_out" not in scales
+    sample = samples(model, 1)[0]
+    assert decibels(run(model, sample)[0], run(result, sample)[0]) > 25
+
+
+def test_averages_are_rounded_in_front_and_behind_to_one_scale():
+    b = Builder([1, 3, 48, 48])
+    x = b.op("AveragePool", b.op("Tanh", "image"), kernel_shape=[2, 2], strides=[2, 2], name="pool")
+    result = quantized(b.build(b.conv(x, 3, 3)))
+    assert pairs(result)[:2] == [("Tanh_0_out", "Tanh_0_out_scale"), ("pool_out", "Tanh_0_out_scale")]
 
 
 @pytest.mark.parametrize(
@@ -161,8 +212,9 @@ def test_moving_nodes_between_convolutions_keep_the_scale():
         ("Pad", {"mode": "edge"}, True),
         ("Pad", {}, True),
         ("Resize", {"mode": "nearest"}, True),
-        ("Resize", {"mode": "linear"}, False),
-        ("AveragePool", {"kernel_shape": [2, 2]}, False),
+        ("Resize", {"mode": "linear"}, True),
+        ("Resize", {"mode": "cubic"}, False),
+        ("AveragePool", {"kernel_shape": [2, 2]}, True),
         ("Sigmoid", {}, False),
     ],
 )

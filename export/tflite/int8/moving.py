@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import onnx_ir as ir
 
 from export.tflite.builder import Quantization, Tensor
-from export.tflite.int8.surroundings import COPY_RATIOS, following, int8_input, int8_rule, rescales
+from export.tflite.int8.surroundings import (
+    COPY_RATIOS,
+    PRODUCT_RATIOS,
+    WEIGHT_LIMIT,
+    following,
+    int8_input,
+    int8_rule,
+    rescales,
+)
 from export.tflite.lowering import NHWC, Lowering
+from export.tflite.ops.conv import write_conv
 from export.tflite.ops.pieces import concatenate
-from export.tflite.ops.resize import keeps_scale
+from export.tflite.ops.resize import keeps_scale, only_moves
+from export.tflite.ops.windows import read_window
 from export.tflite.registry import lowering as float_rules
 
 # Operators that only move numbers: they run on whatever 8-bit tensor their input is, with its parameters.
@@ -17,14 +29,13 @@ MOVES = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Slice", "Split", "Gather",
     "Tile", "Expand", "Pad", "DepthToSpace", "SpaceToDepth", "MaxPool",
 )  # fmt: skip
-# Operators that keep the scale but round to it: only where a QuantizeLinear rounds next anyway.
-AVERAGES = ("Resize", "AveragePool")
 
 
 @int8_rule(*MOVES)
 def int8_move(context: Lowering, node: ir.Node) -> bool:
     """Runs the float rule on the 8-bit tensor: no number changes."""
-    if context.quantized(node.inputs[0]) is None:
+    placed = context.quantized(node.inputs[0])
+    if placed is None or placed.tensor.dtype == np.int16:
         return False
     if node.op_type == "Pad" and not _pads_with_zero(context, node):
         return False
@@ -47,27 +58,51 @@ def _pads_with_zero(context: Lowering, node: ir.Node) -> bool:
     return fill is not None and not fill.any()
 
 
-@int8_rule(*AVERAGES)
-def int8_average(context: Lowering, node: ir.Node) -> bool:
-    """Interpolation and averaging, which round to the input's scale, in front of a QuantizeLinear."""
-    if int8_input(context, node.inputs[0]) is None or following(context, node, activations=False) is None:
+@int8_rule("Resize")
+def int8_resize(context: Lowering, node: ir.Node) -> bool:
+    """Pixels are moved, or interpolated to the input's scale where a QuantizeLinear rounds next anyway."""
+    if int8_input(context, node.inputs[0]) is None:
         return False
+    rounds_next = following(context, node, activations=False) is not None and keeps_scale(context, node)
+    return (rounds_next or only_moves(context, node)) and int8_move(context, node)
+
+
+@int8_rule("AveragePool")
+def int8_average_pool(context: Lowering, node: ir.Node) -> bool:
+    """A depthwise convolution of equal weights: XNNPACK has no int8 AVERAGE_POOL_2D."""
+    x, after = int8_input(context, node.inputs[0]), following(context, node)
     attribute = context.attribute
     padded = any(attribute(node, "pads", (0,))) or attribute(node, "auto_pad", "NOTSET").startswith("SAME")
-    dilated = any(d > 1 for d in attribute(node, "dilations", (1,)))
-    if node.op_type == "AveragePool" and (padded or dilated or attribute(node, "ceil_mode", 0)):
+    if x is None or after is None or x.tensor.rank != 4 or padded or attribute(node, "ceil_mode", 0):
         return False  # windows at the edge are corrected in float
-    if node.op_type == "Resize" and not keeps_scale(context, node):
+    kernel, channels = tuple(attribute(node, "kernel_shape")), context.shape(node.inputs[0])[1]
+    scale = 1 / (WEIGHT_LIMIT * prod(kernel))
+    x_scale = x.tensor.quantization.scale[0]
+    if not rescales(np.float64(x_scale) * scale / after.quantization.scale[0], PRODUCT_RATIOS):
         return False
-    return int8_move(context, node)
+    with context.keeping_quantized():
+        picture = context.nhwc(node)
+    builder, zeros = context.builder, (0,) * channels
+    weights, steps = np.full((1, *kernel, channels), WEIGHT_LIMIT, np.int8), np.zeros(channels, np.int32)
+    filters = builder.constant(weights, "", Quantization((float(np.float32(scale)),) * channels, zeros, 3))
+    bias = builder.constant(steps, "", Quantization((float(np.float32(x_scale * scale)),) * channels, zeros))
+    output = context.shape(node.outputs[0])[2:]
+    window = read_window(context, node, kernel, picture.shape[1:3], output)
+    y = write_conv(context, picture, filters, bias, window, output, True, after.quantization)
+    y.producer.options["fusedActivationFunction"] = after.activation
+    return after.bind(context, y, NHWC)
 
 
 @int8_rule("Concat")
 def int8_concat(context: Lowering, node: ir.Node) -> bool:
     """CONCATENATION, which wants one scale: inputs that differ are requantized first, as the Q/DQ graph does."""
     inputs = [int8_input(context, value) for value in node.inputs]
+    if any(placed is None for placed in inputs):
+        return False
+    if all(placed.tensor.quantization == inputs[0].tensor.quantization for placed in inputs):
+        return int8_move(context, node)
     after = following(context, node, activations=False)
-    if after is None or any(placed is None for placed in inputs):
+    if after is None:
         return False
     scales = np.array([placed.tensor.quantization.scale[0] for placed in inputs])
     if not rescales(scales / after.quantization.scale[0], COPY_RATIOS):

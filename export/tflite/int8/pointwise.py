@@ -18,6 +18,7 @@ from export.tflite.int8.surroundings import (
 from export.tflite.lowering import Lowering, Placed
 from export.tflite.ops.quantize import int8_parameters
 
+LOWEST = -128
 # TFLite's kernels compute these functions with fixed output parameters.
 FIXED_OUTPUT = {"LOGISTIC": Quantization.per_tensor(1 / 256, -128), "TANH": Quantization.per_tensor(1 / 128, 0)}
 
@@ -72,7 +73,32 @@ def _operand(context: Lowering, value: ir.Value) -> Placed | tuple[np.ndarray, Q
     return (array.astype(np.int16) - (128 if array.dtype == np.uint8 else 0)).astype(np.int8), parameters
 
 
-@int8_rule("Relu", "LeakyRelu", "Sigmoid", "Tanh")
+@int8_rule("Relu")
+def int8_relu(context: Lowering, node: ir.Node) -> bool:
+    """Nothing, where a QuantizeLinear whose lowest number means zero reads next: rounding clamps.
+
+    Elsewhere it is left in float, as XNNPACK does not take the int8 RELU; that of a convolution is fused into it.
+    """
+    readers = [use.node for use in node.outputs[0].uses()]
+    if not readers or node.outputs[0].is_graph_output() or not all(_clamps(context, reader) for reader in readers):
+        return False
+    placed = context.quantized(node.inputs[0])
+    if placed is not None:
+        context.bind_quantized(node.outputs[0], placed.tensor, placed.perm)
+    else:
+        placed = context.place(node.inputs[0])
+        context.bind(node.outputs[0], placed.tensor, placed.perm)
+    return True
+
+
+def _clamps(context: Lowering, node: ir.Node) -> bool:
+    if node.op_type != "QuantizeLinear":
+        return False
+    parameters = int8_parameters(context, node)
+    return parameters is not None and parameters.zero_point == (LOWEST,)
+
+
+@int8_rule("LeakyRelu", "Sigmoid", "Tanh")
 def int8_activation(context: Lowering, node: ir.Node) -> bool:
     """Activations with int8 kernels; LOGISTIC and TANH only where the output has their fixed parameters.
 
@@ -82,15 +108,15 @@ def int8_activation(context: Lowering, node: ir.Node) -> bool:
     x, after = int8_input(context, node.inputs[0]), following(context, node, activations=False)
     if x is None or after is None:
         return False
-    code = {"LeakyRelu": "LEAKY_RELU", "Sigmoid": "LOGISTIC"}.get(node.op_type)
-    code = code or node.op_type.upper()
+    code = {"LeakyRelu": "LEAKY_RELU", "Sigmoid": "LOGISTIC"}.get(node.op_type, node.op_type.upper())
     if FIXED_OUTPUT.get(code, after.quantization) != after.quantization:
         return False
-    if code in ("RELU", "LEAKY_RELU") and not rescales(
-        x.tensor.quantization.scale[0] / after.quantization.scale[0], COPY_RATIOS
-    ):
-        return False
-    options = {"alpha": context.attribute(node, "alpha", 0.01)} if code == "LEAKY_RELU" else {}
+    options = {}
+    if code == "LEAKY_RELU":
+        options["alpha"] = context.attribute(node, "alpha", 0.01)
+        ratio = x.tensor.quantization.scale[0] / after.quantization.scale[0]
+        if not rescales(np.abs([ratio, ratio * options["alpha"]]), COPY_RATIOS):
+            return False
     y = context.builder.emit(
         code, [x.tensor], x.tensor.shape, dtype=np.int8, quantization=after.quantization, **options
     )

@@ -5,14 +5,26 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from export.tflite.int8.surroundings import filters_and_bias, following, int8_input, int8_rule, int8_weights
+from export.tflite.builder import Tensor
+from export.tflite.int8.kernel import MOST_SUMMED, Int8Kernel
+from export.tflite.int8.surroundings import (
+    PRODUCT_RATIOS,
+    Result,
+    Weights,
+    filters_and_bias,
+    following,
+    int8_input,
+    int8_rule,
+    int8_weights,
+    rescales,
+)
 from export.tflite.lowering import NHWC, Lowering, plain
 from export.tflite.ops import conv, conv_transpose
 
 
 @int8_rule("Conv")
 def int8_conv(context: Lowering, node: ir.Node) -> bool:
-    """CONV_2D or DEPTHWISE_CONV_2D with per-channel weights."""
+    """CONV_2D or DEPTHWISE_CONV_2D with per-channel weights, or a cheaper form of it."""
     x, after = int8_input(context, node.inputs[0]), following(context, node)
     weights = int8_weights(context, node.inputs[1], axis=0)
     if x is None or after is None or weights is None or len(node.inputs[0].shape) != 4:
@@ -23,9 +35,21 @@ def int8_conv(context: Lowering, node: ir.Node) -> bool:
         return False
     with context.keeping_quantized():
         picture = context.nhwc(node)
-        y = conv.emit_conv(context, node, [picture, *operands], after.quantization)
-    y.producer.options["fusedActivationFunction"] = after.activation
+        y = _cheaper_form(context, node, picture, weights, after)
+        if y is None:
+            y = conv.emit_conv(context, node, [picture, *operands], after.quantization)
+            y.producer.options["fusedActivationFunction"] = after.activation
     return after.bind(context, y, NHWC)
+
+
+def _cheaper_form(context: Lowering, node: ir.Node, picture: Tensor, weights: Weights, after: Result) -> Tensor | None:
+    x_scale = picture.quantization.scale[0]
+    ratios = np.float64(x_scale) * weights.scale / after.quantization.scale[0]
+    if not rescales(ratios * MOST_SUMMED, PRODUCT_RATIOS):
+        return None
+    value = context.input(node, 2)
+    bias = np.zeros(len(weights.array), np.float32) if value is None else context.constant(value).reshape(-1)
+    return conv.cheaper_form(context, node, picture, Int8Kernel(weights.array, bias, weights.scale, x_scale, after))
 
 
 @int8_rule("ConvTranspose")

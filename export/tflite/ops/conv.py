@@ -15,6 +15,7 @@ from export.tflite.builder import Quantization, Tensor
 from export.tflite.lowering import NHWC, Lowering
 from export.tflite.ops.conv_forms import conv_of_few_channels, conv_of_upsampled, conv_to_few_channels
 from export.tflite.ops.formula import Formula
+from export.tflite.ops.kernel import Kernel
 from export.tflite.ops.spatial import bind_spatial, channels_last, lines, pad_spatial, read_spatial
 from export.tflite.ops.windows import Window, read_window
 from export.tflite.ops.winograd import conv_by_rows
@@ -27,7 +28,9 @@ def conv(context: Lowering, node: ir.Node) -> None:
     x = read_spatial(context, node)
     weights, bias = (context.constant(context.input(node, i)) for i in (1, 2))
     if x.rank == 4 and weights is not None and (bias is not None or context.input(node, 2) is None):
-        y = _cheaper_form(context, node, x, weights, np.zeros(len(weights), np.float32) if bias is None else bias)
+        y = cheaper_form(
+            context, node, x, Kernel(weights, np.zeros(len(weights), np.float32) if bias is None else bias)
+        )
         if y is not None:
             context.bind(node.outputs[0], y, NHWC)
             return
@@ -36,14 +39,15 @@ def conv(context: Lowering, node: ir.Node) -> None:
     bind_spatial(context, node.outputs[0], y)
 
 
-def _cheaper_form(context: Lowering, node: ir.Node, x: Tensor, weights: np.ndarray, bias: np.ndarray) -> Tensor | None:
+def cheaper_form(context: Lowering, node: ir.Node, x: Tensor, kernel: Kernel) -> Tensor | None:
+    """The convolution of ``x`` (NHWC) in the first form that applies to it, None where there is none."""
     for form in (conv_of_upsampled, conv_by_rows):
-        y = form(context, node, weights, bias)
+        y = form(context, node, kernel)
         if y is not None:
             return y
-    window = read_window(context, node, weights.shape[2:], x.shape[1:-1], context.shape(node.outputs[0])[2:])
-    y = conv_to_few_channels(context, node, x, window, weights, bias)
-    return conv_of_few_channels(context, node, x, window, weights, bias) if y is None else y
+    window = read_window(context, node, kernel.weights.shape[2:], x.shape[1:-1], context.shape(node.outputs[0])[2:])
+    y = conv_to_few_channels(context, node, x, window, kernel)
+    return conv_of_few_channels(context, node, x, window, kernel) if y is None else y
 
 
 def read_bias(context: Lowering, node: ir.Node, index: int = 2) -> Tensor:
@@ -86,9 +90,10 @@ def filter_layout(node: ir.Node, context: Lowering, weights: np.ndarray | None) 
 def emit_conv(
     context: Lowering, node: ir.Node, operands: Sequence[Tensor], quantization: Quantization | None = None
 ) -> Tensor:
-    """Writes the convolution of ``operands``: ``x`` (channels last), filters, bias; int8 if ``quantization`` is given.
+    """Writes the convolution of ``operands``: ``x`` (channels last), filters, bias.
 
-    The output is ``[N, .., C]``; its spatial axes may be folded (:func:`~export.tflite.ops.spatial.bind_spatial`).
+    It is of ``x``'s type if ``quantization`` is given, else float32. The output is ``[N, .., C]``; its spatial axes may
+    be folded (:func:`~export.tflite.ops.spatial.bind_spatial`).
     """
     x, filters, bias = operands
     output = context.shape(node.outputs[0])[2:]
@@ -157,5 +162,5 @@ def _conv_2d(
         options["depthMultiplier"] = channels // x.shape[3]
     code = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
     shape = (x.shape[0], *output, channels)
-    dtype = np.float32 if quantization is None else np.int8
+    dtype = np.float32 if quantization is None else x.dtype
     return context.builder.emit(code, [x, filters, bias], shape, dtype=dtype, quantization=quantization, **options)

@@ -30,6 +30,7 @@ import onnx_ir as ir
 
 from export.tflite.builder import Tensor
 from export.tflite.lowering import NHWC, Lowering
+from export.tflite.ops.kernel import Kernel
 from export.tflite.ops.pad import pad_edges
 from export.tflite.ops.resize import is_doubling
 from export.tflite.ops.surround import is_plain, padded_by_one
@@ -41,18 +42,14 @@ MIN_KERNEL_FOR_FEW = 3
 # 3x3 kernels on planes of less than this stay as they are: nothing to gain that one operator more would not take.
 MIN_PLANE_FOR_FEW = 64 * 64
 LARGE_KERNEL = 5
-# One column more is a fifth of the work at 5 (and slower by that), a ninth at 9.
-MIN_KERNEL_OF_FEW = 7
-STRIDE_ONE = {"padding": "VALID", "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
-STRIDE_TWO = STRIDE_ONE | {"strideH": 2, "strideW": 2}
 
 
 # ---- after nearest upsampling
 
 
-def conv_of_upsampled(context: Lowering, node: ir.Node, weights: np.ndarray, bias: np.ndarray) -> Tensor | None:
+def conv_of_upsampled(context: Lowering, node: ir.Node, kernel: Kernel) -> Tensor | None:
     """A 3x3 convolution of a plane doubled by nearest neighbor, computed at low resolution."""
-    if weights.shape[2:] != (3, 3) or not is_plain(context, node):
+    if kernel.weights.shape[2:] != (3, 3) or not is_plain(context, node):
         return None
     found = _doubled_source(context, node)
     if found is None:
@@ -60,23 +57,22 @@ def conv_of_upsampled(context: Lowering, node: ir.Node, weights: np.ndarray, bia
     value, mode = found
     x = context.get(value, NHWC)
     n, h, w, _ = x.shape
-    channels = weights.shape[0]
-    builder = context.builder
-    kernel = weights.astype(np.float64).transpose(0, 2, 3, 1)  # OHWI
+    channels = len(kernel.weights)
+    taps = kernel.weights.astype(np.float64).transpose(0, 2, 3, 1)  # OHWI
     padded = _padded_for_phases(context, x, mode)
-    phases = []
-    for down in (0, 1):
-        for right in (0, 1):
-            taps = _fold(_fold(kernel, 1, down), 2, right).astype(np.float32)
-            inputs = [padded[down, right], builder.constant(taps), builder.constant(bias)]
-            phases.append(builder.emit("CONV_2D", inputs, (n, h, w, channels), **STRIDE_ONE))
-    together = builder.emit("CONCATENATION", phases, (n, h, w, 4 * channels), axis=3)
-    return builder.emit("DEPTH_TO_SPACE", [together], (n, 2 * h, 2 * w, channels), blockSize=2)
+    phases = [
+        kernel.convolve(context, padded[down, right], _fold(_fold(taps, 1, down), 2, right), (h, w))
+        for down in (0, 1)
+        for right in (0, 1)
+    ]
+    builder, last = context.builder, phases[-1]
+    together = builder.emit("CONCATENATION", phases, (n, h, w, 4 * channels), like=last, axis=3)
+    return builder.emit("DEPTH_TO_SPACE", [together], (n, 2 * h, 2 * w, channels), like=last, blockSize=2)
 
 
-def _fold(kernel: np.ndarray, axis: int, phase: int) -> np.ndarray:
+def _fold(taps: np.ndarray, axis: int, phase: int) -> np.ndarray:
     """Three taps along ``axis`` as the two of a phase: ``[w0, w1 + w2]`` or ``[w0 + w1, w2]``."""
-    first, middle, last = np.split(kernel, 3, axis)
+    first, middle, last = np.split(taps, 3, axis)
     return np.concatenate([first, middle + last] if phase == 0 else [first + middle, last], axis)
 
 
@@ -104,39 +100,31 @@ def _doubled_source(context: Lowering, node: ir.Node) -> tuple[ir.Value, str] | 
 # ---- to few channels
 
 
-def conv_to_few_channels(
-    context: Lowering, node: ir.Node, x: Tensor, window: Window, weights: np.ndarray, bias: np.ndarray
-) -> Tensor | None:
+def conv_to_few_channels(context: Lowering, node: ir.Node, x: Tensor, window: Window, kernel: Kernel) -> Tensor | None:
     """A large convolution to at most :data:`FEW_CHANNELS` channels, four pixels at a time."""
-    channels, _, *kernel = weights.shape
+    channels, _, *size = kernel.weights.shape
     height, width = context.shape(node.outputs[0])[2:]
-    if channels > FEW_CHANNELS or min(kernel) < MIN_KERNEL_FOR_FEW or not is_plain(context, node):
+    if channels > FEW_CHANNELS or min(size) < MIN_KERNEL_FOR_FEW or not is_plain(context, node):
         return None
-    if (
-        context.flexible
-        or height % 2
-        or width % 2
-        or (min(kernel) < LARGE_KERNEL and height * width < MIN_PLANE_FOR_FEW)
-    ):
+    if context.flexible or height % 2 or width % 2 or (min(size) < LARGE_KERNEL and height * width < MIN_PLANE_FOR_FEW):
         return None
-    builder = context.builder
-    taps = weights.transpose(0, 2, 3, 1)
-    wide = np.zeros((2, 2, channels, kernel[0] + 1, kernel[1] + 1, taps.shape[3]), np.float32)
+    taps = kernel.weights.transpose(0, 2, 3, 1)
+    wide = np.zeros((2, 2, channels, size[0] + 1, size[1] + 1, taps.shape[3]), taps.dtype)
     for down in (0, 1):
         for right in (0, 1):
-            wide[down, right, :, down : down + kernel[0], right : right + kernel[1]] = taps
+            wide[down, right, :, down : down + size[0], right : right + size[1]] = taps
     wide = wide.reshape(4 * channels, *wide.shape[3:])
     padded = pad_nhwc(context, x, window.before, window.after)
-    strides = STRIDE_TWO
+    strides = {"strideH": 2, "strideW": 2}
     # The window steps over whole pairs of columns, which are one pixel of twice the channels. Zeros around the plane
     # are left to XNNPACK, which makes a PAD part of the convolution behind it, but not through a reshape (1.5 ms).
-    if kernel[1] % 2 and padded is x:
+    if size[1] % 2 and padded is x:
         wide = wide.reshape(_in_pairs(wide.shape))
         padded = context.reshape(padded, _in_pairs(padded.shape))
-        strides = STRIDE_TWO | {"strideW": 1}
-    inputs = [padded, builder.constant(wide), builder.constant(np.tile(bias, 4))]
-    blocks = builder.emit("CONV_2D", inputs, (x.shape[0], height // 2, width // 2, 4 * channels), **strides)
-    return builder.emit("DEPTH_TO_SPACE", [blocks], (x.shape[0], height, width, channels), blockSize=2)
+        strides["strideW"] = 1
+    blocks = kernel.convolve(context, padded, wide, (height // 2, width // 2), **strides)
+    shape = (x.shape[0], height, width, channels)
+    return context.builder.emit("DEPTH_TO_SPACE", [blocks], shape, like=blocks, blockSize=2)
 
 
 def _in_pairs(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -148,23 +136,23 @@ def _in_pairs(shape: tuple[int, ...]) -> tuple[int, ...]:
 # ---- of few channels
 
 
-def conv_of_few_channels(
-    context: Lowering, node: ir.Node, x: Tensor, window: Window, weights: np.ndarray, bias: np.ndarray
-) -> Tensor | None:
-    """A large convolution of at most :data:`FEW_CHANNELS` channels, two neighboring pixels at a time."""
-    channels, inputs, *kernel = weights.shape
+def conv_of_few_channels(context: Lowering, node: ir.Node, x: Tensor, window: Window, kernel: Kernel) -> Tensor | None:
+    """A convolution of at most :data:`FEW_CHANNELS` channels, two neighboring pixels at a time.
+
+    The window has to be as large as the kernel says: one column more is a fifth of the work at 5, a ninth at 9.
+    """
+    channels, inputs, *size = kernel.weights.shape
     height, width = context.shape(node.outputs[0])[2:]
     if context.flexible or width % 2 or not is_plain(context, node):
         return None
-    if inputs > FEW_CHANNELS or min(kernel) < MIN_KERNEL_OF_FEW:
+    if inputs > FEW_CHANNELS or min(size) < kernel.min_window_of_few:
         return None
-    builder, pairs = context.builder, kernel[1] // 2 + 1
-    wide = np.zeros((2, channels, kernel[0], 2 * pairs, inputs), np.float32)
+    pairs = size[1] // 2 + 1
+    wide = np.zeros((2, channels, size[0], 2 * pairs, inputs), kernel.weights.dtype)
     for right in (0, 1):
-        wide[right, :, :, right : right + kernel[1]] = weights.transpose(0, 2, 3, 1)
-    filters = builder.constant(wide.reshape(2 * channels, kernel[0], pairs, 2 * inputs))
-    spare = 1 - kernel[1] % 2  # an even kernel's last pair hangs over
+        wide[right, :, :, right : right + size[1]] = kernel.weights.transpose(0, 2, 3, 1)
+    wide = wide.reshape(2 * channels, size[0], pairs, 2 * inputs)
+    spare = 1 - size[1] % 2  # an even kernel's last pair hangs over
     padded = pad_nhwc(context, x, window.before, (window.after[0], window.after[1] + spare))
-    operands = [context.reshape(padded, _in_pairs(padded.shape)), filters, builder.constant(np.tile(bias, 2))]
-    y = builder.emit("CONV_2D", operands, (x.shape[0], height, width // 2, 2 * channels), **STRIDE_ONE)
+    y = kernel.convolve(context, context.reshape(padded, _in_pairs(padded.shape)), wide, (height, width // 2))
     return context.reshape(y, (x.shape[0], height, width, channels))

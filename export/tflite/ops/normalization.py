@@ -15,7 +15,7 @@ from export.tflite.builder import Tensor
 from export.tflite.lowering import Lowering, Placed, plain
 from export.tflite.ops.formula import Formula
 from export.tflite.ops.lines import unfolded
-from export.tflite.ops.plane import plane_mean
+from export.tflite.ops.plane import dequantized_moments, plane_mean
 from export.tflite.ops.spatial import as_picture, bind_spatial, read_spatial
 from export.tflite.registry import lowering
 
@@ -74,9 +74,12 @@ def instance_normalization(context: Lowering, node: ir.Node) -> None:
     x = unfolded(as_picture(context, read_spatial(context, node)))
     channels = x.shape[3]
     scale, bias = (_per_channel(context, value, channels) for value in node.inputs[1:3])
-    mean = plane_mean(context, x)
     f = Formula(context)
-    variance = plane_mean(context, f.binary("SQUARED_DIFFERENCE", x, mean))
+    if x.producer is not None and x.producer.code == "DEQUANTIZE":
+        mean, variance = dequantized_moments(context, x)
+    else:
+        mean = plane_mean(context, x)
+        variance = plane_mean(context, f.binary("SQUARED_DIFFERENCE", x, mean))
     y = _scale_and_shift(f, x, mean, variance, context.attribute(node, "epsilon", DEFAULT_EPSILON), scale, bias)
     bind_spatial(context, node.outputs[0], y)
 

@@ -70,6 +70,11 @@ def keeps_scale(context: Lowering, node: ir.Node) -> bool:
     return len(interpolated) <= 1 and all(step.kind == "linear" for step in interpolated)
 
 
+def only_moves(context: Lowering, node: ir.Node) -> bool:
+    """Whether a Resize computes no number, so that a quantized input can be resized as it is."""
+    return all(_only_moves(step) for step in plan(context, node)[1])
+
+
 def _only_moves(step: Step) -> bool:
     return step.kind in ("repeat", "nearest", "gather")
 

@@ -29,6 +29,7 @@ import onnx_ir as ir
 from export.tflite.builder import Tensor
 from export.tflite.lowering import NHWC, Lowering
 from export.tflite.ops.formula import Formula
+from export.tflite.ops.kernel import Kernel
 from export.tflite.ops.pad import pad_edges
 from export.tflite.ops.pieces import concatenate, take
 from export.tflite.ops.surround import is_plain, padded_by_one
@@ -45,10 +46,13 @@ MIN_MACS = 150_000_000  # below, the sixty operators take as long as the convolu
 STRIDE_ONE = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
 
 
-def conv_by_rows(context: Lowering, node: ir.Node, weights: np.ndarray, bias: np.ndarray) -> Tensor | None:
-    """A large 3x3 convolution of stride 1 whose input is padded by one line all around; else None."""
-    outputs, inputs, *kernel = weights.shape
-    if kernel != [3, 3] or not context.exact_weights or context.flexible or not is_plain(context, node):
+def conv_by_rows(context: Lowering, node: ir.Node, kernel: Kernel) -> Tensor | None:
+    """A large float 3x3 convolution of stride 1 whose input is padded by one line all around; else None."""
+    weights, bias = kernel.weights, kernel.bias
+    outputs, inputs, *size = weights.shape
+    if size != [3, 3] or not context.exact_weights or context.flexible or not is_plain(context, node):
+        return None
+    if not np.issubdtype(weights.dtype, np.floating):
         return None
     n, _, height, width = context.shape(node.outputs[0])
     if n != 1 or height % ROWS or height < 2 * ROWS or outputs * inputs < MIN_CHANNEL_RATIO * (outputs + inputs):

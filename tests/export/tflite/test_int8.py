@@ -89,6 +89,43 @@ def test_conv_padded_by_hand():
     graph.check(y, SCALE["y"], ["PAD", "CONV_2D"])
 
 
+def in_form(graph: Graph, x: str, kernel: tuple[int, ...], size: float = 0.1, **attributes) -> list[str]:
+    """The operators of an int8 convolution of ``x`` whose numbers are those of ONNX Runtime within a step."""
+    graph.constants["b"] = normal(kernel[0])
+    w = graph.weights("w", size * normal(*kernel), 0)
+    y = graph.qdq("y", SCALE["y"], -128, graph.op("Relu", [graph.op("Conv", [x, w, "b"], **attributes)], "r"))
+    return graph.check(y, SCALE["y"])
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "constant"])
+def test_conv_after_doubling_runs_at_low_resolution(mode):
+    graph = Graph()
+    x = graph.input("x", PICTURE, SCALE["x"], 3)
+    graph.constants |= {"s": np.float32([1, 1, 2, 2]), "pads": ints(0, 0, 1, 1, 0, 0, 1, 1)}
+    u = graph.op("Resize", [x, "", "s"], "u", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    written = in_form(graph, graph.op("Pad", [u, "pads"], "p", mode=mode), (6, 8, 3, 3))
+    assert written.count("CONV_2D") == 4
+    assert written[-3:] == ["CONCATENATION", "DEPTH_TO_SPACE", "DEQUANTIZE"]
+    assert "RELU" not in written
+
+
+@pytest.mark.parametrize("kernel", [(3, 8, 9, 9), (3, 8, 5, 6)])
+def test_conv_to_few_channels_takes_four_pixels_at_a_time(kernel):
+    graph = Graph()
+    size = (1, 8, 14 + kernel[2] - 1, 18 + kernel[3] - 1)
+    x = graph.input("x", normal(*size), SCALE["x"], 3)
+    written = in_form(graph, x, kernel, 0.02)
+    assert [o for o in written if o != "RESHAPE"] == ["QUANTIZE", "CONV_2D", "DEPTH_TO_SPACE", "DEQUANTIZE"]
+
+
+@pytest.mark.parametrize("kernel", [(6, 3, 3, 3), (6, 3, 9, 9), (6, 1, 4, 4)])
+def test_conv_of_few_channels_takes_pairs_of_pixels(kernel):
+    graph = Graph()
+    x = graph.input("x", normal(1, kernel[1], 20, 15 + kernel[3]), SCALE["x"], 3)
+    written = in_form(graph, x, kernel)
+    assert [o for o in written if o != "PAD"] == ["QUANTIZE", "RESHAPE", "CONV_2D", "RESHAPE", "DEQUANTIZE"]
+
+
 def test_conv_depthwise_and_grouped():
     graph, y = convolution("Conv", (8, 1, 3, 3), group=8, pads=[1, 1, 1, 1])
     graph.check(y, SCALE["y"], ["DEPTHWISE_CONV_2D"])
@@ -153,7 +190,6 @@ def test_binary(op_type, constant, relu):
 
 
 ACTIVATIONS = [
-    ("Relu", "RELU", 0.0213, -128, {}),
     ("LeakyRelu", "LEAKY_RELU", 0.03, -50, {"alpha": 0.2}),
     ("Sigmoid", "LOGISTIC", 1 / 256, -128, {}),
     ("Tanh", "TANH", 1 / 128, 0, {}),
@@ -165,6 +201,43 @@ def test_activation(op_type, code, scale, zero, attributes):
     graph = Graph()
     f = graph.op(op_type, [graph.input("x", 2 * PICTURE, 0.05, 3)], **attributes)
     graph.check(graph.qdq("y", scale, zero, f), scale, [code])
+
+
+def delegated(written: list[str]) -> bool:
+    """Whether XNNPACK takes every operator: it has no int8 kernels for these."""
+    return not {"RELU", "AVERAGE_POOL_2D", "HARD_SWISH"} & set(written)
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_relu_in_front_of_a_quantizer_that_clamps_is_dropped(quantized):
+    graph = Graph()
+    x = graph.input("x", 2 * PICTURE, 0.05, 3)
+    f = graph.op("Relu", [x if quantized else graph.op("Sin", [x], "sine")])
+    written = graph.check(graph.qdq("y", 0.0213, -128, f), 0.0213)
+    assert written.count("QUANTIZE") == 2
+    assert written.count("DEQUANTIZE") == (1 if quantized else 2)
+    assert "RELU" not in written
+
+
+@pytest.mark.parametrize("zero", [-127, 0])
+def test_relu_in_front_of_another_quantizer_runs_in_float(zero):
+    graph = Graph()
+    f = graph.op("Relu", [graph.input("x", 2 * PICTURE, 0.05, 3)])
+    assert graph.check(graph.qdq("y", 0.0413, zero, f), 0.0413).count("DEQUANTIZE") == 2
+
+
+def test_relu_that_a_float_reads_too_stays():
+    graph = Graph()
+    f = graph.op("Relu", [graph.input("x", 2 * PICTURE, 0.05, 3)])
+    y = graph.op("Sub", [graph.qdq("q", 0.0213, -128, f), graph.op("Sin", [f], "sine")], "y")
+    assert "RELU" in graph.check(y, 0.0213)
+
+
+def test_leaky_relu_with_a_slope_that_xnnpack_cannot_rescale_by_runs_in_float():
+    graph = Graph()
+    f = graph.op("LeakyRelu", [graph.input("x", 2 * PICTURE, 0.05, 3)], alpha=1e-3)
+    written = graph.check(graph.qdq("y", 0.05, -100, f), 0.05)
+    assert written == ["QUANTIZE", "DEQUANTIZE", "LEAKY_RELU", "QUANTIZE", "DEQUANTIZE"]
 
 
 def test_sigmoid_with_another_scale_runs_in_float():
@@ -233,7 +306,25 @@ def test_average(op_type):
         )
     # Doubling linearly lands on halves all the time, which the two sides round differently.
     off = 0.2 if op_type == "linear" else 0.05
-    graph.check(graph.qdq("y", SCALE["x"], 3, f), SCALE["x"], off=off)
+    written = graph.check(graph.qdq("y", SCALE["x"], 3, f), SCALE["x"], off=off)
+    assert written.count("DEQUANTIZE") == 1
+    assert delegated(written)
+
+
+@pytest.mark.parametrize("attributes", [{"strides": [1, 1]}, {"strides": [2, 3], "dilations": [2, 1]}])
+def test_average_pool_to_another_scale(attributes):
+    graph = Graph()
+    f = graph.op("AveragePool", [graph.input("x", PICTURE, SCALE["x"], 3)], kernel_shape=[2, 3], **attributes)
+    graph.check(graph.qdq("y", 0.011, -7, f), 0.011, ["DEPTHWISE_CONV_2D"])
+
+
+def test_nearest_resize_and_pad_stay_int8_in_front_of_a_float():
+    graph = Graph()
+    x = graph.input("x", PICTURE, SCALE["x"], 3)
+    graph.constants |= {"s": np.float32([1, 1, 2, 2]), "pads": ints(0, 0, 1, 1, 0, 0, 1, 1)}
+    u = graph.op("Resize", [x, "", "s"], "u", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    y = graph.op("Sin", [graph.op("Pad", [u, "pads"], "p", mode="reflect")], "y")
+    assert graph.check(y, SCALE["x"], steps=1e-3)[-2:] == ["DEQUANTIZE", "SIN"]
 
 
 def test_linear_resize_with_a_float_reader_is_not_rounded():
@@ -270,6 +361,37 @@ def test_concat_requantizes_inputs_that_differ():
     assert written.count("QUANTIZE") == 3
 
 
+def test_concat_of_one_scale_needs_no_quantizer_behind_it():
+    graph = Graph()
+    graph.feeds |= {"x": PICTURE, "x2": normal(1, 4, 9, 10)}
+    graph.constants |= {"s": np.float32(SCALE["x"]), "z": np.int8(3)}
+    for name in ("x", "x2"):
+        graph.nodes.append(node("QuantizeLinear", [name, "s", "z"], [f"{name}_q"]))
+        graph.nodes.append(node("DequantizeLinear", [f"{name}_q", "s", "z"], [f"{name}_dq"]))
+    y = graph.op("Sin", [graph.op("Concat", ["x_dq", "x2_dq"], "c", axis=1)], "y")
+    assert graph.check(y, SCALE["x"], steps=1e-3)[-3:] == ["CONCATENATION", "DEQUANTIZE", "SIN"]
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+def test_instance_norm_of_8_bit_numbers(offset):
+    graph = Graph()
+    scale = np.float32(np.exp(np.linspace(-3, 0, 8)))[:, None, None]  # from 2 steps of deviation to 40
+    x = graph.input("x", normal(1, 8, 40, 48) * scale + offset, 0.025, -3 - int(offset / 0.025) % 100)
+    graph.constants |= {"scale": 1 + 0.1 * normal(8), "shift": normal(8, seed=1)}
+    y = graph.op("InstanceNormalization", [x, "scale", "shift"], epsilon=1e-5)
+    written = graph.check(y, 1.0, steps=3e-3)  # a tenth of an int8 step of what a norm gives
+    assert written.count("DEQUANTIZE") == 1
+    assert not {"SQUARED_DIFFERENCE", "AVERAGE_POOL_2D"} & set(written)
+
+
+def test_instance_norm_of_a_flat_8_bit_plane_is_its_bias():
+    graph = Graph()
+    x = graph.input("x", np.full((1, 3, 64, 96), -2.9, np.float32), 0.025, 100)
+    graph.constants |= {"scale": np.ones(3, np.float32), "shift": normal(3)}
+    y = graph.op("InstanceNormalization", [x, "scale", "shift"], epsilon=1e-5)
+    graph.check(y, 1.0, steps=1e-2)
+
+
 @pytest.mark.parametrize("op_type", ["GlobalAveragePool", "ReduceMean"])
 def test_plane_mean(op_type):
     graph = Graph()
@@ -291,7 +413,7 @@ def test_16_bit_activations_are_computed_in_float(kind):
 def test_every_rule_is_tested():
     tested = {op for op, *_ in MOVES} | {op for op, *_ in ACTIVATIONS}
     tested |= {"Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul", "Split", "Resize", "AveragePool"}
-    tested |= {"Concat", "GlobalAveragePool", "ReduceMean"}
+    tested |= {"Concat", "GlobalAveragePool", "ReduceMean", "Relu"}
     assert set(INT8_RULES) == tested
 
 
