@@ -28,6 +28,7 @@ def distill(
     *,
     steps: int,
     learning_rate: float,
+    groups: list[dict] | None = None,
     checkpoint: Path | None = None,
     every: int = 100,
     progress: Progress | None = None,
@@ -35,13 +36,14 @@ def distill(
 ) -> list[float]:
     """Train ``student`` in place to give what ``teacher`` gives for ``batches``; the loss of every step.
 
+    ``groups`` are Adam's, for parameters of other rates than ``learning_rate``; all that can be trained by default.
     Adam, its rate rising for ``WARM_UP`` steps and then falling to zero as a cosine. ``checkpoint`` is a file that
     every ``every`` steps replaces: where it exists already, the run goes on from there, with the batches that an
     uninterrupted one would have seen. Raises :class:`BrushportError` when the loss is no longer a number, or the
     checkpoint is one of another run.
     """
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    optimizer = torch.optim.Adam(groups or parameters, lr=learning_rate)
     schedule = torch.optim.lr_scheduler.SequentialLR(
         optimizer,
         [

@@ -9,9 +9,8 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from training import hub_layers, hub_moves  # noqa: F401  (both register their operators)
+from training import hub_layers, hub_moves, hub_rounding  # noqa: F401  (they register their operators)
 from training.hub_operators import module_of
-from validate.errors import UnsupportedError
 
 
 class HubNetwork(nn.Module):
@@ -31,17 +30,12 @@ class HubNetwork(nn.Module):
         self.inputs = [value.name for value in graph.inputs if not value.is_initializer()]
         self.outputs = [value.name for value in graph.outputs]
         self.nodes = nn.ModuleList()
-        self._calls: list[tuple[tuple[str | None, ...], str]] = []
+        self._calls: list[tuple[tuple[str | None, ...], list[str]]] = []
         last_use: dict[str, int] = {}
         for index, node in enumerate(graph):
-            if len(node.outputs) != 1:
-                raise UnsupportedError(
-                    f"The {node.op_type} node '{node.name}' has {len(node.outputs)} outputs and cannot be trained: "
-                    "export the model without --prune and --learn."
-                )
             self.nodes.append(module_of(node))
             names = tuple(None if v is None or v.is_initializer() else v.name for v in node.inputs)
-            self._calls.append((names, node.outputs[0].name))
+            self._calls.append((names, [value.name for value in node.outputs]))
             last_use.update((name, index) for name in names if name is not None)
         self._done = [
             [name for name, last in last_use.items() if last == index and name not in self.outputs]
@@ -62,8 +56,9 @@ class HubNetwork(nn.Module):
 
     def step(self, index: int, values: dict[str, torch.Tensor], keep: bool = False) -> None:
         """Compute node number ``index`` into ``values``, and drop what it was the last to read unless ``keep``."""
-        names, output = self._calls[index]
-        values[output] = self.nodes[index](*(None if name is None else values[name] for name in names))
+        names, outputs = self._calls[index]
+        results = self.nodes[index](*(None if name is None else values[name] for name in names))
+        values.update(zip(outputs, results if isinstance(results, tuple) else (results,), strict=True))
         if not keep:
             self.forget(index, values)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from validate import metrics
+from validate.compare import as_pictures
 from validate.metrics import SIGMA, WINDOW
 from validate.ports import Port
 
@@ -61,3 +65,35 @@ def _unit(tensor: torch.Tensor, port: Port) -> torch.Tensor:
         return tensor
     low, high = port.value_range
     return (tensor - low) / (high - low)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean and least SSIM (None where no output is a picture of 11x11 or more), and PSNR in dB of the mean error."""
+
+    ssim: float | None
+    worst_ssim: float | None
+    psnr: float
+
+    def __str__(self) -> str:
+        psnr = f"PSNR {self.psnr:.1f} dB"
+        return psnr if self.ssim is None else f"SSIM {self.ssim:.4f} (worst {self.worst_ssim:.4f}), {psnr}"
+
+
+@torch.no_grad()
+def compare(
+    first: Callable, second: Callable, outputs: Sequence[Port], samples: Iterable[tuple[torch.Tensor, ...]]
+) -> Score:
+    """How alike two functions of the hub's inputs are on ``samples``, by their pictures where there are any."""
+    counted = [i for i, port in enumerate(outputs) if port.is_image] or list(range(len(outputs)))
+    ssims, errors = [], []
+    for inputs in samples:
+        results = [r if isinstance(r, tuple) else (r,) for r in (first(*inputs), second(*inputs))]
+        for index in counted:
+            a, b = as_pictures(results[0][index].numpy(), results[1][index].numpy(), outputs[index])
+            errors.append(10 ** (-metrics.psnr(a, b) / 10))
+            if min(a.shape[:2]) >= WINDOW:
+                ssims.append(metrics.ssim(a, b))
+    error = float(np.mean(errors))
+    psnr = float("inf") if error == 0 else float(-10 * np.log10(error))
+    return Score(float(np.mean(ssims)) if ssims else None, min(ssims, default=None), psnr)

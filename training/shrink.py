@@ -9,21 +9,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
-import torch
 from rich.progress import Progress
 
 from export.hub import Hub
 from training.distill import distill
 from training.hub_batches import HubBatches, Photos
 from training.hub_network import HubNetwork
-from training.likeness import Likeness
+from training.likeness import Likeness, Score, compare
 from training.prune import Thinned, prune_network
-from validate.compare import as_pictures
 from validate.errors import BrushportError
 from validate.files import replacing
-from validate.metrics import WINDOW, psnr, ssim
 from validate.onnx_files import read_metadata, read_model
 
 MEASURED_BATCHES = 16  # of two crops each, on which channels are measured and layers are fitted
@@ -37,8 +33,7 @@ LEARNING_RATE = 1.5e-3
 class Shrunk:
     """A pruned hub: its graph, its work before and after, what became of each family of channels, its likeness.
 
-    ``ssim`` (None for outputs too small, or no pictures) and ``psnr`` in dB are means over ``judged`` photos that were
-    not learned on, each in every style, against the dense hub.
+    ``score`` is against the dense hub on ``judged`` photos that were not learned on, each in every style.
     """
 
     model: ir.Model
@@ -46,9 +41,7 @@ class Shrunk:
     macs_after: int
     thinned: tuple[Thinned, ...]
     steps: int
-    ssim: float | None
-    psnr: float
-    worst_ssim: float | None
+    score: Score
     judged: int
 
 
@@ -119,9 +112,7 @@ def prune_hub(
         progress=progress,
     )
     report("judging")
-    scores = judge(dense, student, hub, batches.whole(known.judged))
-    ssims = [score for score, _ in scores if score is not None]
-    error = float(np.mean([10 ** (-value / 10) for _, value in scores]))
+    score = compare(dense, student, hub.outputs, batches.whole(known.judged))
     model = student.to_model()
     if "default_size" in read_metadata(model):
         open_size(model)
@@ -130,24 +121,9 @@ def prune_hub(
         *facts["macs"],
         tuple(Thinned(**row) for row in facts["thinned"]),
         steps,
-        float(np.mean(ssims)) if ssims else None,
-        float("inf") if error == 0 else float(-10 * np.log10(error)),
-        min(ssims, default=None),
+        score,
         len(known.judged),
     )
-
-
-def judge(first, second, hub: Hub, samples) -> list[tuple[float | None, float]]:
-    """SSIM (None where there is none) and PSNR of each sample's output of two networks, pictures where there are."""
-    counted = [i for i, port in enumerate(hub.outputs) if port.is_image] or list(range(len(hub.outputs)))
-    scores = []
-    with torch.no_grad():
-        for inputs in samples:
-            results = [r if isinstance(r, tuple) else (r,) for r in (first(*inputs), second(*inputs))]
-            for index in counted:
-                a, b = as_pictures(results[0][index].numpy(), results[1][index].numpy(), hub.outputs[index])
-                scores.append((ssim(a, b) if min(a.shape[:2]) >= WINDOW else None, psnr(a, b)))
-    return scores
 
 
 def open_size(model: ir.Model) -> None:

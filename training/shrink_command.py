@@ -62,12 +62,9 @@ def show(result: Shrunk, output: Path) -> None:
     for row in result.thinned:
         table.add_row(escape(row.name), str(row.before), str(row.after))
     console.print(table)
-    likeness = f"PSNR {result.psnr:.1f} dB"
-    if result.ssim is not None:
-        likeness = f"SSIM {result.ssim:.4f} (worst {result.worst_ssim:.4f}), {likeness}"
     console.print(
         f"{result.macs_after / result.macs_before:.1%} of the multiply-accumulates are left "
-        f"({result.macs_before / 1e6:.0f} to {result.macs_after / 1e6:.0f} million); {likeness} against the dense "
+        f"({result.macs_before / 1e6:.0f} to {result.macs_after / 1e6:.0f} million); {result.score} against the dense "
         f"network on {result.judged} photos outside the {result.steps} steps",
         soft_wrap=True,
         highlight=False,
