@@ -1,20 +1,22 @@
 """Which convolutions become int8: all of them if the picture allows it, else those with the most work that it bears.
 
 What int8 costs a convolution is measured: it alone is rounded, and what the picture loses is its cost, as a share of
-the loss that is allowed (:meth:`quantize.judge.Aim.excess`). Rounding noise of different nodes is nearly independent,
-so costs about add up, and the best plan is a knapsack: the most multiply-accumulates whose costs sum to 1 at most.
+the loss that is allowed (:meth:`quantize.judge.Aim.excess`). Rounding noise of different tensors is nearly independent,
+so costs about add up, but for tensors that two nodes share: what both together cost is measured, too. The best plan is
+a knapsack: the most multiply-accumulates that cost 1 at most (:mod:`quantize.knapsack`).
 Each plan that is tried on pictures then corrects what is believed of the costs (recursive least squares, Gaussian
 with costs that are known to a factor at first), until no better plan is in sight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from quantize.judge import Score
+from quantize.knapsack import Pair, most_int8
 
 TRIALS = 12  # plans that are tried on pictures, besides the one with everything in int8
 WORTH = 0.01  # share of the multiply-accumulates for which another trial is worth while
@@ -24,7 +26,7 @@ PATIENCE = 3  # trials without a better plan, once one reaches the aim
 CAUTION = 0.95  # of the budget, for each trial that failed
 BOLDNESS = 1.05 ** np.arange(12)  # budgets that are looked at, from the aim up, once a plan reaches it
 EXPLORED = (0.06, 0.12, 0.25, 0.5, 2.0, 4.0)  # of what the aim allows, for a picture of the trade-off
-UNITS = 5000  # of the knapsack's budget
+OVERLAP, PAIRS = 0.03, 12  # of the aim, from which on sharing is measured, and for how many pairs at most
 
 
 @dataclass(frozen=True)
@@ -66,39 +68,20 @@ class Trial:
     excess: float
 
 
-def most_int8(costs: Mapping[str, float], macs: Mapping[str, int], budget: float) -> frozenset[str]:
-    """The nodes to keep in float so that the others' costs sum to ``budget`` at most, with the most work in int8.
-
-    The exact knapsack, by dynamic programming over costs that are rounded up to 1/``UNITS`` of ``budget``.
-    """
-    names = [name for name in sorted(costs) if costs[name] <= budget]
-    best = np.zeros(UNITS + 1)
-    taken = np.zeros((len(names), UNITS + 1), bool)
-    units = [int(np.ceil(costs[name] / budget * UNITS - 1e-9)) for name in names]
-    for index, (name, unit) in enumerate(zip(names, units, strict=True)):
-        with_it = best[: UNITS + 1 - unit] + max(macs[name], 1)
-        taken[index, unit:] = with_it > best[unit:]
-        best[unit:] = np.maximum(best[unit:], with_it)
-    left, floats = UNITS, set(costs)
-    for index in reversed(range(len(names))):
-        if taken[index, left]:
-            floats.remove(names[index])
-            left -= units[index]
-    return frozenset(floats)
-
-
 class CostModel:
-    """What is believed of the nodes' costs: a Gaussian, at first each as measured, to ``SPREAD`` of it."""
+    """What is believed of the nodes' costs and of what pairs share: a Gaussian, each known to ``SPREAD`` at first."""
 
-    def __init__(self, costs: Mapping[str, float]) -> None:
-        self.names = sorted(costs)
-        self.mean = np.array([costs[name] for name in self.names])
+    def __init__(self, costs: Mapping[str, float], shared: Mapping[Pair, float]) -> None:
+        self.names, self.pairs = sorted(costs), sorted(shared)
+        self.mean = np.array([*(costs[name] for name in self.names), *(shared[pair] for pair in self.pairs)])
         self.least = self.mean / 10
         self.covariance = np.diag((SPREAD * self.mean) ** 2)
 
     def learn(self, floats: frozenset[str], excess: float) -> None:
         """Correct the costs by what was lost with all but ``floats`` in int8. Far from the aim, costs hardly add up."""
-        present = np.array([name not in floats for name in self.names], float)
+        singly = [name not in floats for name in self.names]
+        doubly = [floats.isdisjoint(pair) for pair in self.pairs]
+        present = np.concatenate([np.array(singly, float), -np.array(doubly, float)])
         spread = self.covariance @ present
         gain = spread / (present @ spread + (NOISE * excess**1.5) ** 2 + np.finfo(float).tiny)
         self.mean = np.maximum(self.mean + gain * (excess - present @ self.mean), self.least)
@@ -107,7 +90,27 @@ class CostModel:
     @property
     def costs(self) -> dict[str, float]:
         """The cost of each node that is most likely."""
-        return dict(zip(self.names, self.mean, strict=True))
+        return dict(zip(self.names, self.mean.tolist(), strict=False))
+
+    @property
+    def shared(self) -> dict[Pair, float]:
+        """What each pair most likely shares, no more than either costs."""
+        costs, found = self.costs, self.mean[len(self.names) :].tolist()
+        return {pair: min(saved, *map(costs.get, pair)) for pair, saved in zip(self.pairs, found, strict=True)}
+
+
+def overlaps(
+    neighbors: Iterable[Pair], costs: Mapping[str, float], measure: Callable[[Pair], float]
+) -> dict[Pair, float]:
+    """What pairs of ``neighbors`` (nodes that round the same tensor) share of their ``costs``.
+
+    ``measure`` tells what two cost together. It is asked only of the ``PAIRS`` whose sharing can matter most.
+    """
+    common = {pair: min(costs[pair[0]], costs[pair[1]]) for pair in neighbors}
+    worth = [pair for pair in common if OVERLAP <= common[pair] < np.inf]
+    worth = sorted(worth, key=lambda pair: (-common[pair], pair))[:PAIRS]
+    saved = {pair: costs[pair[0]] + costs[pair[1]] - measure(pair) for pair in worth}
+    return {pair: min(saved[pair], common[pair]) for pair in worth if saved[pair] > 0}
 
 
 def search(
@@ -115,16 +118,19 @@ def search(
     costs: Mapping[str, float],
     macs: Mapping[str, int],
     measure: Callable[[frozenset[str]], Trial],
+    shared: Mapping[Pair, float] | None = None,
     trials: int = TRIALS,
 ) -> Trial:
     """The plan with the most work in int8 that reaches the aim, of those that ``measure`` tries: ``trials`` at most.
 
     ``costs`` are those of single nodes, as shares of what the aim allows; a node whose cost is not finite stays float.
-    Some node is always int8. Where no plan reaches the aim, the one that comes nearest is returned.
+    ``shared`` is what pairs of them have in common (:func:`overlaps`). Some node is always int8. Where no plan reaches
+    the aim, the one that comes nearest is returned.
     """
     bearable = {name: cost for name, cost in costs.items() if np.isfinite(cost)}
     always = frozenset(costs) - frozenset(bearable)
-    model = CostModel(bearable)
+    pairs = {pair: saved for pair, saved in (shared or {}).items() if bearable.keys() >= set(pair)}
+    model = CostModel(bearable, pairs)
     if np.isfinite(all_int8.excess):
         model.learn(frozenset(), all_int8.excess)
     tried = {all_int8.floats: all_int8}
@@ -148,13 +154,14 @@ def search(
 
 def explore(
     costs: Mapping[str, float],
+    shared: Mapping[Pair, float],
     macs: Mapping[str, int],
     measure: Callable[[frozenset[str]], Trial],
     known: set[frozenset],
 ) -> None:
     """Have ``measure`` try a plan for each of ``EXPLORED`` but those ``known``: both sides of the aim are seen."""
     for budget in EXPLORED:
-        floats = most_int8(costs, macs, budget)
+        floats = most_int8(costs, macs, budget, shared)
         if floats not in known and len(floats) < len(costs):
             known.add(floats)
             measure(floats)
@@ -174,7 +181,7 @@ def _next(
         return None
     total = sum(macs.values())
     for budget in BOLDNESS if best else caution / BOLDNESS**2:
-        floats = most_int8(costs, macs, budget) | always
+        floats = most_int8(costs, macs, budget, model.shared) | always
         if len(floats) == len(macs):
             floats -= {_cheapest(costs, macs)}
         share = 1 - sum(macs[name] for name in floats) / max(total, 1)

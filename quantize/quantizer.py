@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, combinations, islice
 
 import onnx_ir as ir
 
@@ -13,8 +13,9 @@ from quantize.dynamic import make_dynamic
 from quantize.equalize import equalize_norms
 from quantize.graph import name_nodes
 from quantize.judge import Aim, Judge, Score
+from quantize.knapsack import Pair
 from quantize.macs import count_macs
-from quantize.plan import PlanRow, Trial, explore, search
+from quantize.plan import PlanRow, Trial, explore, overlaps, search
 from quantize.planfile import DYNAMIC, FLOAT, INT8, Plan, Range
 from quantize.ports import ports_of, range_of
 from quantize.qdq import calibrated_values, insert_qdq, why_not
@@ -159,11 +160,17 @@ def quantize_hub(
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
             costs[name] = judge.score(quantized(frozenset(names) - {name}, method), COSTED_PHOTOS)
         shares = {name: aim.excess(score) for name, score in costs.items()}
+
+        def together(pair: Pair) -> float:
+            report(f"measuring what int8 costs {pair[0]} and {pair[1]}")
+            return aim.excess(judge.score(quantized(frozenset(names) - set(pair), method), COSTED_PHOTOS))
+
+        shared = overlaps(_neighbors(prepared, names), shares, together)
         if chosen.excess > 1:
-            chosen = search(chosen, shares, work, measure)
+            chosen = search(chosen, shares, work, measure, shared)
             _require(chosen, aim)
         if survey:
-            explore(shares, work, measure, {trial.floats for trial in trials})
+            explore(shares, shared, work, measure, {trial.floats for trial in trials})
 
     result = quantized(chosen.floats, method)
     rows = tuple(
@@ -200,6 +207,18 @@ def _require(best: Trial, aim: Aim) -> None:
             f"{aim.said_of(best.score)} is asked for; lower --min-ssim, use fp16, or calibrate on photos like those it "
             "will see."
         )
+
+
+def _neighbors(model: ir.Model, names: Sequence[str]) -> list[Pair]:
+    """The pairs of nodes ``names`` that round the same tensor, but for a picture that goes in: that is exact."""
+    given = {value.name for value in model.graph.inputs}
+    rounding: dict[str, list[str]] = {}
+    for node in model.graph:
+        if node.name in names:
+            for tensor in calibrated_values([node]):
+                rounding.setdefault(tensor, []).append(node.name)
+    found = (pair for tensor, nodes in rounding.items() if tensor not in given for pair in combinations(nodes, 2))
+    return list(dict.fromkeys(found))
 
 
 def _weight_bytes(model: ir.Model) -> int:

@@ -1,55 +1,32 @@
-import itertools
-
 import numpy as np
 import pytest
 
 from quantize.judge import Aim, Score
-from quantize.plan import TRIALS, CostModel, PlanRow, Trial, most_int8, search
+from quantize.knapsack import cost_of
+from quantize.plan import OVERLAP, PAIRS, TRIALS, CostModel, PlanRow, Trial, overlaps, search
+from tests.quantize.test_knapsack import best_of_all
 
 COSTS = {"a": 0.02, "b": 8.0, "c": 0.04, "d": 1.6, "e": 0.002}
 MACS = {"a": 100, "b": 100, "c": 10, "d": 1000, "e": 1}
 
 
-def best_of_all(costs, macs, budget):
-    """The most work in int8 within the budget, by trying every set."""
-    sets = (kept for size in range(len(costs) + 1) for kept in itertools.combinations(costs, size))
-    return max(sum(macs[n] for n in kept) for kept in sets if sum(costs[n] for n in kept) <= budget)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_knapsack_is_exact(seed):
-    random = np.random.default_rng(seed)
-    costs = {str(i): float(cost) for i, cost in enumerate(random.integers(0, 40, 9) / 100)}
-    macs = {name: int(work) for name, work in zip(costs, random.integers(1, 100, 9), strict=True)}
-    floats = most_int8(costs, macs, 1.0)
-    kept = set(costs) - floats
-    assert sum(costs[name] for name in kept) <= 1.0
-    assert sum(macs[name] for name in kept) == best_of_all(costs, macs, 1.0)
-
-
-def test_nodes_that_cost_nothing_are_int8_even_without_work():
-    assert most_int8({"a": 0.0, "b": 2.0}, {"a": 0, "b": 5}, 1.0) == {"b"}
-
-
 class Network:
-    """Loses ``factor`` times the summed costs of what is int8, and a little at random."""
+    """Loses ``factor`` times the summed costs of what is int8, less what pairs share."""
 
-    def __init__(self, costs, macs, factor=1.0, noise=0.0):
-        self.costs, self.macs, self.factor, self.noise = costs, macs, factor, noise
+    def __init__(self, costs, macs, factor=1.0, shared=None):
+        self.costs, self.macs, self.factor, self.shared = costs, macs, factor, shared or {}
         self.asked = []
 
     def lost(self, floats):
-        index = hash(tuple(name in floats for name in self.costs))
-        luck = 1 + self.noise * np.random.default_rng(abs(index)).standard_normal()
-        return self.factor * luck * sum(cost for name, cost in self.costs.items() if name not in floats)
+        return self.factor * cost_of(set(self.costs) - floats, self.costs, self.shared)
 
     def __call__(self, floats):
         self.asked.append(floats)
         share = 1 - sum(self.macs[name] for name in floats) / sum(self.macs.values())
         return Trial(floats, share, 0, Score(1 - 0.03 * self.lost(floats), 40.0, 0, 0, 1), self.lost(floats))
 
-    def search(self, measured=None):
-        return search(self(frozenset()), measured or self.costs, self.macs, self)
+    def search(self, measured=None, shared=None):
+        return search(self(frozenset()), measured or self.costs, self.macs, self, shared)
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 1.7, 10.0])
@@ -88,13 +65,49 @@ def test_a_node_that_breaks_the_picture_is_float():
 
 
 def test_the_model_believes_what_it_saw():
-    model = CostModel({"a": 1.0, "b": 1.0, "c": 0.01})
+    model = CostModel({"a": 1.0, "b": 1.0, "c": 0.01}, {})
     model.learn(frozenset({"c"}), 1.0)
     assert model.costs["a"] + model.costs["b"] == pytest.approx(1.0, rel=0.02)
     assert model.costs["c"] == pytest.approx(0.01)
     model.learn(frozenset({"b", "c"}), 0.2)
     assert model.costs["a"] == pytest.approx(0.2, abs=0.05)
     assert model.costs["b"] == pytest.approx(0.8, abs=0.1)
+
+
+CHAIN = {"a": 0.9, "b": 0.95, "c": 0.3, "d": 0.1}
+WORK = {"a": 40, "b": 50, "c": 70, "d": 100}
+BOTH = {("a", "b"): 0.9}
+
+
+def test_search_keeps_both_in_float_where_a_tensor_between_two_costs():
+    """Each of a and b alone is dear; together they cost no more, so one in float would be in vain."""
+    network = Network(CHAIN, WORK, shared=BOTH)
+    assert network.search(shared=BOTH).floats == {"a", "b"}
+    assert network.asked[1] == {"a", "b"}
+    assert Network(CHAIN, WORK, 0.7, BOTH).search(shared=BOTH).floats == {"c"}  # a and b for the price of one
+
+
+def test_overlaps_are_measured_where_they_can_matter():
+    asked = []
+
+    def together(pair):
+        asked.append(pair)
+        return cost_of(pair, costs, BOTH)
+
+    costs = CHAIN | {"e": OVERLAP / 2, "f": float("inf")}
+    found = overlaps([("a", "b"), ("b", "c"), ("c", "e"), ("d", "f")], costs, together)
+    assert found == {("a", "b"): pytest.approx(0.9)}
+    assert asked == [("a", "b"), ("b", "c"), ("d", "f")]
+    many = {str(i): 1.0 for i in range(PAIRS + 5)}
+    assert len(overlaps([(a, b) for a, b in zip(many, list(many)[1:], strict=False)], many, lambda pair: 1.0)) == PAIRS
+
+
+def test_what_pairs_share_is_learned_too():
+    model = CostModel(CHAIN, {("a", "b"): 0.5})
+    model.learn(frozenset({"c", "d"}), 0.95)
+    both = cost_of({"a", "b"}, model.costs, model.shared)
+    assert both == pytest.approx(0.95, rel=0.05)
+    assert model.shared["a", "b"] > 0.5
 
 
 def test_cost_in_decibels():
