@@ -10,7 +10,6 @@ from itertools import chain, combinations, islice
 import onnx_ir as ir
 
 from quantize.dynamic import make_dynamic
-from quantize.equalize import equalize_norms
 from quantize.graph import name_nodes
 from quantize.judge import Aim, Judge, Score
 from quantize.knapsack import Pair
@@ -18,6 +17,7 @@ from quantize.macs import count_macs
 from quantize.plan import PlanRow, Trial, explore, overlaps, search
 from quantize.planfile import DYNAMIC, FLOAT, INT8, Plan, Range
 from quantize.ports import ports_of, range_of
+from quantize.prepare import prepare
 from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
 from quantize.runtime import Sample
@@ -25,12 +25,11 @@ from validate.errors import UnsupportedError
 from validate.ports import Port
 
 JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
-PREPARED_PHOTOS = 3  # of those, photos that the preparation looks at
+PREPARED_PHOTOS = 4  # of those, photos that the preparation looks at
 COSTED_PHOTOS = 2  # of those, photos on which each convolution's cost is measured
 HOPELESS = 1.5  # times the loss that the aim allows, on the first photos: the others need not be run
 Span = tuple[float, float]  # low and high
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
-EXACT_PSNR = 70.0  # dB that equalization must keep, or it is left out
 
 
 @dataclass(frozen=True)
@@ -236,9 +235,8 @@ def _fact(on: str, score: Score) -> dict[str, float]:
 
 
 def _equalized(model: ir.Model, samples: list[Sample], judge: Judge) -> tuple[ir.Model, list[str]]:
-    prepared, names = equalize_norms(model, samples)
-    exact = names and judge.error(prepared, COSTED_PHOTOS) <= 10 ** (-EXACT_PSNR / 10)
-    return (prepared, names) if exact else (model, [])
+    prepared = prepare(model, samples, judge)
+    return prepared.model, list(prepared.equalized)
 
 
 def _ranges(
