@@ -117,7 +117,8 @@ def show(result, output: Path) -> None:
         )
     console.print(
         f"{result.int8_share:.1%} of the multiply-accumulates are int8; {result.calibrated} calibration photos, "
-        f"ranges by {result.method}, {result.equalized} convolutions equalized",
+        f"ranges by {result.method}"
+        + "".join(f", {count} {what.replace('_', ' ')}" for what, count in result.preparation.items() if count),
         soft_wrap=True,
         highlight=False,
     )

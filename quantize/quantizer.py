@@ -17,7 +17,7 @@ from quantize.macs import count_macs
 from quantize.plan import PlanRow, Trial, explore, overlaps, search
 from quantize.planfile import DYNAMIC, FLOAT, INT8, Plan, Range
 from quantize.ports import ports_of, range_of
-from quantize.prepare import prepare
+from quantize.prepare import Prepared, prepare
 from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
 from quantize.runtime import Sample
@@ -37,12 +37,11 @@ class QuantizeResult:
     """A Q/DQ hub and what is known about it.
 
     ``plan`` has a row for every node with multiply-accumulates, in graph order; ``int8_share`` is the share of
-    those that are int8. ``method`` is how ranges were chosen (one of ``quantize.ranges.METHODS``), ``equalized``
-    how many convolutions were equalized with the norm after them. ``calibration_score`` compares with the float
-    hub on some of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what
-    was to be reached, ``ranges`` how each tensor's range was chosen and what it is, ``trials`` are the plans that were
-    tried, the first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what
-    it all took.
+    those that are int8. ``method`` is how ranges were chosen (one of ``quantize.ranges.METHODS``), ``preparation`` what
+    was done before (:attr:`quantize.prepare.Prepared.facts`). ``calibration_score`` compares with the float hub on some
+    of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what was to be
+    reached, ``ranges`` how each tensor's range was chosen and what it is, ``trials`` are the plans that were tried, the
+    first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what it all took.
     """
 
     model: ir.Model = field(repr=False)
@@ -50,7 +49,7 @@ class QuantizeResult:
     int8_share: float
     calibrated: int
     method: str
-    equalized: int
+    preparation: dict[str, int]
     calibration_score: Score
     score: Score | None = None
     aim: Aim = field(default_factory=Aim)
@@ -66,7 +65,7 @@ class QuantizeResult:
             "float_nodes": [row.node for row in self.plan if row.precision != "int8"],
             "calibration_photos": self.calibrated,
             "range_method": self.method,
-            "equalized_convolutions": self.equalized,
+            **self.preparation,
             "aim": {"ssim": self.aim.ssim, "psnr_db": self.aim.psnr},
             **_fact("calibration", self.calibration_score),
             **(_fact("held_out", self.score) if self.score else {}),
@@ -97,8 +96,8 @@ def quantize_hub(
     the result is scored on. ``aim`` is what the result is to reach, in the mean over the first ``JUDGED_PHOTOS``
     calibration photos. Outputs that are no pictures or too small for SSIM are judged by PSNR, see
     :class:`quantize.judge.Score`. With a ``plan``, nothing is searched for: that is what is done, whatever it gives.
-    ``survey`` tries more plans than it takes, to be drawn. ``equalize`` allows the exact rescaling of convolutions in
-    front of instance norms. ``report`` is told each step as it begins. ``model`` itself is not changed.
+    ``survey`` tries more plans than it takes, to be drawn. ``equalize`` allows the exact preparation that
+    :func:`quantize.prepare.prepare` does. ``report`` is told each step as it begins. ``model`` itself is not changed.
 
     The result keeps the hub's promises but one: int8 and int32 constants, and the Q/DQ nodes they come with.
 
@@ -120,7 +119,8 @@ def quantize_hub(
         inputs, outputs = ports_of(model, range_of(first))
     report("running the float model")
     judge = Judge(model, first, outputs)
-    prepared, equalized = _equalized(model, first[:PREPARED_PHOTOS], judge) if equalize else (model, [])
+    preparation = prepare(model, first[:PREPARED_PHOTOS], judge) if equalize else Prepared(model)
+    prepared = preparation.model
     report("calibrating")
     tensors = calibrated_values(node for node in prepared.graph if node.name in set(names))
     if plan is not None:
@@ -181,7 +181,7 @@ def quantize_hub(
     held_out = list(held_out)
     final = Judge(model, held_out, outputs).score(result) if held_out else None
     return QuantizeResult(
-        result, rows, share, count, method, len(equalized), chosen.score, final, aim, ranges[method], tuple(trials),
+        result, rows, share, count, method, preparation.facts, chosen.score, final, aim, ranges[method], tuple(trials),
         chosen, time.monotonic() - started,
     )  # fmt: skip
 
@@ -232,11 +232,6 @@ def _described(row: PlanRow) -> dict:
 def _fact(on: str, score: Score) -> dict[str, float]:
     decibels = {} if score.psnr == float("inf") else {f"{on}_psnr": round(score.psnr, 2)}
     return decibels if score.ssim is None else {f"{on}_ssim": round(score.ssim, 4), **decibels}
-
-
-def _equalized(model: ir.Model, samples: list[Sample], judge: Judge) -> tuple[ir.Model, list[str]]:
-    prepared = prepare(model, samples, judge)
-    return prepared.model, list(prepared.equalized)
 
 
 def _ranges(

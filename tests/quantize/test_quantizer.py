@@ -35,7 +35,7 @@ def test_the_result_says_what_it_did(model, result):
     rows = {row.node: row for row in result.plan}
     assert len(rows) == 6
     assert result.calibrated == 6
-    assert result.equalized == 5
+    assert result.preparation["equalized_convolutions"] == 5
     int8 = {
         node.name for node in result.model.graph if node.op_type == "Conv" and node.inputs[1].producer() is not None
     }
