@@ -147,7 +147,7 @@ def clip(node: ir.Node) -> nn.Module:
         left_out = len(node.inputs) <= index or node.inputs[index] is None
         bounds.append(None if left_out else float(required(node, index).reshape(())))
     low, high = bounds
-    return Apply(lambda x, *_: x.clamp(low, high))
+    return Apply(lambda x, *_: x if low is high is None else x.clamp(low, high))
 
 
 @operator("Softmax")

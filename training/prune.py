@@ -7,7 +7,7 @@ The channels that go together are found by Torch-Pruning (:mod:`training.channel
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,8 @@ from validate.errors import UnsupportedError
 
 MULTIPLE = 4  # channels are removed in so many at a time: what the phones' kernels take at once
 LEAST = 4  # channels that a layer keeps
+WORTH = 1e-5  # of the work, that a block of channels has to save to go
+ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -48,54 +50,76 @@ def prune_network(
     share: float,
     batches: Iterable[tuple[torch.Tensor, ...]],
     likeness: Likeness,
+    *,
+    rounds: int = ROUNDS,
     multiple: int = MULTIPLE,
+    report: Callable[[str], None] = lambda step: None,
 ) -> Pruned:
     """A copy of ``network`` with channels removed until at most ``share`` of its multiply-accumulates are left.
 
-    ``batches`` are inputs of the network; all are in memory, with what the network makes of them. ``network`` is
-    left as it is. Raises :class:`UnsupportedError` when so many channels cannot be removed.
+    In each of the ``rounds`` a part of them goes, and what is left is fitted before it is measured again. ``batches``
+    are inputs of the network; all are in memory, with what the network makes of them. ``network`` is left as it is.
+    Raises :class:`UnsupportedError` when so many channels cannot be removed.
     """
     batches = list(batches)
-    graph = dependency_graph(network, _example(batches))
-    found, work = families(network, graph), Work(network)
-    costs = measure(network, batches, likeness)
-    chosen = choose(found, {id(f): of_family(f, costs) for f in found}, work, share, multiple)
+    total = Work(network).total()
     pruned = network.copy()
-    places = {module: place for place, module in network.named_modules()}
-    twins = dict(pruned.named_modules())
-    graph = dependency_graph(pruned, _example(batches))
-    removed: dict[nn.Module, set[int]] = {}  # output channels, by the dense layer
-    for family in found:
-        channels = chosen[id(family)]
-        if not channels:
+    kept: dict[str, list[int]] = {}  # output channels of the dense layers that are left, by place in the network
+    names: dict[str, tuple[str, int]] = {}
+    for turn in range(1, rounds + 1):
+        report(f"measuring and removing channels, round {turn} of {rounds}")
+        work = Work(pruned)
+        goal = total * share ** (turn / rounds)
+        if work.total() <= goal:
             continue
-        layer = twins[places[family.root]]
-        graph.get_pruning_group(layer, graph.get_pruner_of_module(layer).prune_out_channels, channels).prune()
+        graph = dependency_graph(pruned, _example(batches))
+        found = families(pruned, graph)
+        costs = measure(pruned, batches, likeness)
+        chosen = choose(found, {id(f): of_family(f, costs) for f in found}, work, goal, multiple)
+        places = {module: place for place, module in pruned.named_modules()}
+        for family in found:
+            names.setdefault(places[family.root], (family.name, len(family.uses)))
+        _remove(graph, [(family, chosen[id(family)]) for family in found if chosen[id(family)]], places, kept)
+        pruned = _trainable_as(network, pruned)
+        modules = dict(pruned.named_modules())
+        refit(network, pruned, {modules[place]: channels for place, channels in kept.items()}, batches)
+    modules = dict(pruned.named_modules())
+    thinned = tuple(Thinned(name, before, modules[place].out_channels) for place, (name, before) in names.items())
+    return Pruned(pruned, total, Work(pruned).total(), thinned)
+
+
+def _remove(graph, families_and_channels, places: dict[nn.Module, str], kept: dict[str, list[int]]) -> None:
+    """Remove channels through Torch-Pruning's ``graph``, and note in ``kept`` what is left."""
+    gone: dict[str, set[int]] = {}
+    counts: dict[str, int] = {}
+    for family, channels in families_and_channels:
         for channel in channels:
             for target, side, index in family.uses[channel]:
-                if side == "out":
-                    removed.setdefault(target, set()).add(index)
-    pruned.requires_grad_(True)
-    for module, twin in ((module, twins[place]) for module, place in places.items()):
-        for (_, parameter), other in zip(
-            module.named_parameters(recurse=False), twin.parameters(recurse=False), strict=True
-        ):
-            other.requires_grad_(parameter.requires_grad)
-    kept = {
-        twins[places[layer]]: [index for index in range(layer.out_channels) if index not in gone]
-        for layer, gone in removed.items()
-        if isinstance(layer, nn.Conv2d)
-    }
-    refit(network, pruned, kept, batches)
-    thinned = tuple(Thinned(f.name, len(f.uses), len(f.uses) - len(chosen[id(f)])) for f in found)
-    return Pruned(pruned, work.total(), Work(pruned).total(), thinned)
+                if side == "out" and isinstance(target, (nn.Conv2d, nn.ConvTranspose2d)):
+                    gone.setdefault(places[target], set()).add(index)
+                    counts[places[target]] = target.out_channels
+    for family, channels in families_and_channels:
+        pruner = graph.get_pruner_of_module(family.root)
+        graph.get_pruning_group(family.root, pruner.prune_out_channels, channels).prune()
+    for place, indices in gone.items():
+        before = kept.get(place, list(range(counts[place])))
+        kept[place] = [origin for index, origin in enumerate(before) if index not in indices]
+
+
+def _trainable_as(network: HubNetwork, pruned: HubNetwork) -> HubNetwork:
+    """``pruned``, its parameters trained where those of ``network`` are: pruning makes new ones."""
+    for (name, parameter), (other, twin) in zip(network.named_parameters(), pruned.named_parameters(), strict=True):
+        if name != other:
+            raise ValueError(f"{other} stands where {name} should.")
+        twin.requires_grad_(parameter.requires_grad)
+    return pruned
 
 
 def choose(
-    found: list[Family], costs: dict[int, torch.Tensor], work: Work, share: float, multiple: int = MULTIPLE
+    found: list[Family], costs: dict[int, torch.Tensor], work: Work, goal: float, multiple: int = MULTIPLE
 ) -> dict[int, list[int]]:
     """The channels to remove of each family (by ``id``): the block of least cost for the work it saves, again and
-    again, until the work is at most ``share`` of what it was.
+    again, until the work is at most ``goal``.
 
     ``costs`` gives the squared error of each channel of a family. Raises :class:`UnsupportedError` when every
     family is down to its least and the work is still more.
@@ -103,7 +127,7 @@ def choose(
     orders = {id(f): torch.argsort(costs[id(f)]).tolist() for f in found}
     chosen: dict[int, list[int]] = {id(f): [] for f in found}
     gone: dict[tuple[nn.Module, str], int] = {}
-    goal, total = share * work.total(), work.total()
+    total = work.total()
     while work.total(gone) > goal:
         best = None
         for family in found:
@@ -115,12 +139,12 @@ def choose(
             block = orders[key][taken : taken + size]
             saved = sum(work.saved(family.uses[channel], gone) for channel in block)
             price = float(costs[key][block].sum()) / max(saved, 1)
-            if saved * len(found) * 1000 > total and (best is None or price < best[0]):
+            if saved > total * WORTH and (best is None or price < best[0]):
                 best = price, family, block
         if best is None:
             raise UnsupportedError(
-                f"At most {1 - work.total(gone) / total:.0%} of this network's multiply-accumulates can be removed "
-                f"with its channels, not {1 - share:.0%}: give --prune a larger share."
+                f"Removing channels leaves {work.total(gone) / 1e6:.0f} million of this network's multiply-accumulates "
+                f"at least, and {goal / 1e6:.0f} are asked for: give --prune a larger share."
             )
         _, family, block = best
         chosen[id(family)] += block

@@ -85,9 +85,9 @@ def prune_hub(
     start = folder / "start.onnx"
     facts = _facts(folder, settings)
     if facts is None:
-        report("measuring and removing channels")
         measured = HubBatches(hub.inputs, known.learned, crop, 2, seed)
-        pruned = prune_network(dense, share, [measured(index) for index in range(MEASURED_BATCHES)], likeness)
+        samples = [measured(index) for index in range(MEASURED_BATCHES)]
+        pruned = prune_network(dense, share, samples, likeness, report=report)
         facts = {
             "settings": settings,
             "macs": [pruned.macs_before, pruned.macs_after],
