@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.coreml import compile_coreml
+from export.coreml.census import census
 from tests.export.coreml.graphs import finish, hub_of
 from tests.export.coreml.test_compile import operations
 from validate.coreml import CoreMLModel
@@ -153,6 +154,100 @@ def test_16_bit_values_with_another_reader_are_refused(tmp_path: Path) -> None:
     model.graph.node[1].input[2] = "y_zero"
     with pytest.raises(UnsupportedError, match="quantize_x"):
         compile_coreml(hub_of(model), tmp_path / "m.mlpackage", precision="int8", io="tensor")
+
+
+def quantized_product(op: str, weight_scale: float, rank: int = 2, **attributes: object) -> onnx.ModelProto:
+    """Gemm or MatMul with an 8-bit weight of (inputs, outputs) and, for Gemm, a 32-bit bias."""
+    rng = np.random.default_rng(5)
+    scales = (rng.uniform(0.5, 1.5, OUT) * weight_scale).astype(np.float32)
+    turned = bool(attributes.get("transB"))
+    weight = rng.integers(-127, 128, (CHANNELS, OUT)).astype(np.int8)
+    constants = {
+        "w": np.ascontiguousarray(weight.T) if turned else weight,
+        "w_scale": scales,
+        "b": rng.integers(-3000, 3000, OUT).astype(np.int32),
+        "b_scale": (scales * np.float32(0.02)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "w_scale"], ["wf"], axis=0 if turned else 1, name="dequantize_w"),
+        helper.make_node("DequantizeLinear", ["b", "b_scale"], ["bf"], axis=0, name="dequantize_b"),
+        helper.make_node(op, ["x", "wf", "bf"] if op == "Gemm" else ["x", "wf"], ["y"], name="product", **attributes),
+    ]
+    shape = (2, 3, 5, CHANNELS)[4 - rank :]
+    graph = helper.make_graph(
+        nodes if op == "Gemm" else [nodes[0], nodes[2]],
+        "quantized",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    return finish(graph)
+
+
+@pytest.mark.parametrize(
+    ("op", "rank", "attributes"),
+    [
+        ("Gemm", 2, {}),
+        ("Gemm", 2, {"transB": 1}),
+        ("Gemm", 2, {"alpha": 0.5, "beta": 2.0}),
+        ("Gemm", 2, {"alpha": -0.5}),
+        ("MatMul", 2, {}),
+        ("MatMul", 3, {}),
+        ("MatMul", 4, {}),
+    ],
+)
+@pytest.mark.parametrize("weight_scale", [0.01, 1e-6])
+def test_products_hold_8_bit_weights(tmp_path: Path, op: str, rank: int, attributes: dict, weight_scale: float) -> None:
+    """Also where the scales would be subnormal in fp16."""
+    model = quantized_product(op, weight_scale, rank, **attributes)
+    x = np.random.default_rng(1).uniform(-2, 2, (2, 3, 5, CHANNELS)[4 - rank :]).astype(np.float32)
+    for precision, least in (("fp32", 110), ("w8", 60)):
+        path = tmp_path / f"{precision}.mlpackage"
+        compile_coreml(hub_of(model), path, precision=precision, io="tensor")
+        assert psnr(CoreMLModel(path).predict({"x": x})["y"], reference(model, x)) > least
+    assert census(path)["macs_share"] == {"float16 x int8": 1.0}
+    (op,) = [op for op in operations(path) if op.type == "constexpr_affine_dequantize"]
+    assert np.frombuffer(scale_bytes(op, path), np.float16).min() >= np.finfo(np.float16).smallest_normal
+
+
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])
+@pytest.mark.parametrize("activation", [np.int8, np.uint8])
+def test_ios_18_has_another_form(tmp_path: Path, op: str, activation: type) -> None:
+    """Palettes of groups need iOS 18; what is 8-bit already is written in that version's form then."""
+    model = quantized_conv(activation, op=op, zero=-3 if activation is np.int8 else 120)
+    path = tmp_path / "m.mlpackage"
+    compile_coreml(hub_of(model), path, precision="w4", io="tensor", group_size=8)
+    assert [op.type for op in operations(path)].count("constexpr_blockwise_shift_scale") == 1
+    compiled = CoreMLModel(path)
+    assert compiled.specification_version == 9
+    assert psnr(compiled.predict({"x": sample()})["y"], reference(model, sample())) > 40
+
+
+def test_activations_rounded_at_run_time_stay_floats(tmp_path: Path) -> None:
+    """``DynamicQuantizeLinear -> DequantizeLinear`` is left out: the products are those of the weights alone."""
+    model = quantized_conv()
+    del model.graph.node[5:]
+    model.graph.node[4].output[0] = "y"
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    del plain.graph.node[:2]
+    plain.graph.node[2].input[0] = "x"
+    del model.graph.node[:2]
+    pair = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["xq", "xs", "xz"], name="quantize_x"),
+        helper.make_node("DequantizeLinear", ["xq", "xs", "xz"], ["xf"], name="dequantize_x"),
+    ]
+    nodes = [*pair, *model.graph.node]
+    del model.graph.node[:], model.graph.value_info[:]
+    model.graph.node.extend(nodes)
+    model = finish(model.graph)
+    path = tmp_path / "m.mlpackage"
+    compile_coreml(hub_of(model), path, precision="int8", io="tensor")
+    result = CoreMLModel(path).predict({"x": sample()})["y"]
+    rounded = psnr(reference(model, sample()), reference(plain, sample()))
+    assert psnr(result, reference(plain, sample())) > rounded + 5 > 45
+    assert CoreMLModel(path).specification_version == 7
+    assert {op.type for op in operations(path)} == {"const", "cast", "constexpr_affine_dequantize", "conv"}
 
 
 def scale_bytes(op: object, package: Path) -> bytes:
