@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, combinations, islice
+from itertools import chain, islice
 
 import onnx_ir as ir
 
 from quantize.dynamic import make_dynamic
 from quantize.graph import name_nodes
 from quantize.judge import Aim, Judge, Score
-from quantize.knapsack import Pair
 from quantize.macs import count_macs
 from quantize.plan import PlanRow, Trial, explore, overlaps, search
 from quantize.planfile import DYNAMIC, FLOAT, INT8, Plan, Range
@@ -21,12 +20,13 @@ from quantize.prepare import Prepared, prepare
 from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
 from quantize.runtime import Sample
+from quantize.sensitivity import Sensitivity, neighbors
 from validate.errors import UnsupportedError
 from validate.ports import Port
 
-JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
+JUDGED_PHOTOS = 6  # calibration photos that plans are tried on
 PREPARED_PHOTOS = 4  # of those, photos that the preparation looks at
-COSTED_PHOTOS = 2  # of those, photos on which each convolution's cost is measured
+COSTED_PHOTOS = 2  # of those, photos on which ranges and costs are compared
 HOPELESS = 1.5  # times the loss that the aim allows, on the first photos: the others need not be run
 Span = tuple[float, float]  # low and high
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
@@ -41,7 +41,7 @@ class QuantizeResult:
     was done before (:attr:`quantize.prepare.Prepared.facts`). ``calibration_score`` compares with the float hub on some
     of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what was to be
     reached, ``ranges`` how each tensor's range was chosen and what it is, ``trials`` are the plans that were tried, the
-    first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what it all took.
+    first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what it took.
     """
 
     model: ir.Model = field(repr=False)
@@ -153,27 +153,28 @@ def quantize_hub(
     floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8)
     method = best_method(floats)
     chosen = measure(floats)
-    costs: dict[str, Score] = {}
+    scores: dict[str, Score] = {}
     if plan is None and (survey or chosen.excess > 1):
+        spans = {name: span for name, (_, span) in ranges[method].items()}
+        sensitivity = Sensitivity(model, prepared, judge, spans, aim, total)
+        if sensitivity.judge is not judge:
+            report("measuring what int8 costs")
+            sensitivity.calibrate(names, judge.score(quantized(frozenset(), method), COSTED_PHOTOS))
         for index, name in enumerate(names, start=1):
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
-            costs[name] = judge.score(quantized(frozenset(names) - {name}, method), COSTED_PHOTOS)
-        shares = {name: aim.excess(score) for name, score in costs.items()}
-
-        def together(pair: Pair) -> float:
-            report(f"measuring what int8 costs {pair[0]} and {pair[1]}")
-            return aim.excess(judge.score(quantized(frozenset(names) - set(pair), method), COSTED_PHOTOS))
-
-        shared = overlaps(_neighbors(prepared, names), shares, together)
+            scores[name] = sensitivity.score([name])
+        costs = {name: sensitivity.scale * aim.excess(score) for name, score in scores.items()}
+        report("measuring what int8 costs neighbors")
+        shared = overlaps(neighbors(prepared, names), costs, sensitivity.cost)
         if chosen.excess > 1:
-            chosen = search(chosen, shares, work, measure, shared)
+            chosen = search(chosen, costs, work, measure, shared)
             _require(chosen, aim)
         if survey:
-            explore(shares, shared, work, measure, {trial.floats for trial in trials})
+            explore(costs, shared, work, measure, {trial.floats for trial in trials})
 
     result = quantized(chosen.floats, method)
     rows = tuple(
-        _row(node, macs[node.name], reasons[node.name], chosen.floats, plan, costs.get(node.name))
+        _row(node, macs[node.name], reasons[node.name], chosen.floats, plan, scores.get(node.name))
         for node in model.graph
         if node.name in macs
     )
@@ -206,18 +207,6 @@ def _require(best: Trial, aim: Aim) -> None:
             f"{aim.said_of(best.score)} is asked for; lower --min-ssim, use fp16, or calibrate on photos like those it "
             "will see."
         )
-
-
-def _neighbors(model: ir.Model, names: Sequence[str]) -> list[Pair]:
-    """The pairs of nodes ``names`` that round the same tensor, but for a picture that goes in: that is exact."""
-    given = {value.name for value in model.graph.inputs}
-    rounding: dict[str, list[str]] = {}
-    for node in model.graph:
-        if node.name in names:
-            for tensor in calibrated_values([node]):
-                rounding.setdefault(tensor, []).append(node.name)
-    found = (pair for tensor, nodes in rounding.items() if tensor not in given for pair in combinations(nodes, 2))
-    return list(dict.fromkeys(found))
 
 
 def _weight_bytes(model: ir.Model) -> int:
