@@ -20,6 +20,7 @@ from export.tflite.int8.surroundings import (
 )
 from export.tflite.lowering import NHWC, Lowering, plain
 from export.tflite.ops import conv, conv_transpose
+from export.tflite.ops.transposed_phases import conv_transpose_by_phases
 
 
 @int8_rule("Conv")
@@ -47,15 +48,19 @@ def _cheaper_form(context: Lowering, node: ir.Node, picture: Tensor, weights: We
     ratios = np.float64(x_scale) * weights.scale / after.quantization.scale[0]
     if not rescales(ratios * MOST_SUMMED, PRODUCT_RATIOS):
         return None
+    return conv.cheaper_form(context, node, picture, _kernel(context, node, picture, weights, after))
+
+
+def _kernel(context: Lowering, node: ir.Node, picture: Tensor, weights: Weights, after: Result) -> Int8Kernel:
     value = context.input(node, 2)
     bias = np.zeros(len(weights.array), np.float32) if value is None else context.constant(value).reshape(-1)
-    return conv.cheaper_form(context, node, picture, Int8Kernel(weights.array, bias, weights.scale, x_scale, after))
+    return Int8Kernel(weights.array, bias, weights.scale, picture.quantization.scale[0], after)
 
 
 @int8_rule("ConvTranspose")
 def int8_conv_transpose(context: Lowering, node: ir.Node) -> bool:
-    """TRANSPOSE_CONV with per-channel weights."""
-    x, after = int8_input(context, node.inputs[0]), following(context, node, activations=False)
+    """A convolution for each phase, else TRANSPOSE_CONV, with per-channel weights."""
+    x, after = int8_input(context, node.inputs[0]), following(context, node)
     weights = int8_weights(context, node.inputs[1], axis=1)
     if x is None or after is None or weights is None or context.attribute(node, "group", 1) != 1 or x.tensor.rank != 4:
         return False
@@ -65,7 +70,13 @@ def int8_conv_transpose(context: Lowering, node: ir.Node) -> bool:
         return False
     with context.keeping_quantized():
         picture = context.nhwc(node)
-        y = conv_transpose.emit_conv_transpose(context, node, [picture, *operands], after.quantization)
+        turned = Weights(weights.array.swapaxes(0, 1), weights.scale)
+        y = conv_transpose_by_phases(context, node, picture, _kernel(context, node, picture, turned, after))
+        if y is None:
+            after = following(context, node, activations=False)  # TRANSPOSE_CONV carries none
+            if after is None:
+                return False
+            y = conv_transpose.emit_conv_transpose(context, node, [picture, *operands], after.quantization)
     return after.bind(context, y, NHWC)
 
 

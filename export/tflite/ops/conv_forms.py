@@ -153,6 +153,6 @@ def conv_of_few_channels(context: Lowering, node: ir.Node, x: Tensor, window: Wi
         wide[right, :, :, right : right + size[1]] = kernel.weights.transpose(0, 2, 3, 1)
     wide = wide.reshape(2 * channels, size[0], pairs, 2 * inputs)
     spare = 1 - size[1] % 2  # an even kernel's last pair hangs over
-    padded = pad_nhwc(context, x, window.before, (window.after[0], window.after[1] + spare))
+    padded = kernel.pad(context, x, window.before, (window.after[0], window.after[1] + spare))
     y = kernel.convolve(context, context.reshape(padded, _in_pairs(padded.shape)), wide, (height, width // 2))
     return context.reshape(y, (x.shape[0], height, width, channels))

@@ -9,6 +9,7 @@ import numpy as np
 
 from export.tflite.builder import Tensor
 from export.tflite.lowering import Lowering
+from export.tflite.ops.windows import Pair, pad_nhwc
 
 STRIDE_ONE = {"padding": "VALID", "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
 
@@ -36,3 +37,7 @@ class Kernel:
 
     def _operands(self, filters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return filters.astype(np.float32), np.tile(self.bias, len(filters) // len(self.bias))
+
+    def pad(self, context: Lowering, x: Tensor, before: Pair, after: Pair) -> Tensor:
+        """``x`` with rows and columns of zeros around it, to be reshaped before it is convolved."""
+        return pad_nhwc(context, x, before, after)

@@ -119,11 +119,16 @@ def test_conv_to_few_channels_takes_four_pixels_at_a_time(kernel):
 
 
 @pytest.mark.parametrize("kernel", [(6, 3, 3, 3), (6, 3, 9, 9), (6, 1, 4, 4)])
-def test_conv_of_few_channels_takes_pairs_of_pixels(kernel):
+@pytest.mark.parametrize("padded", [False, True])
+def test_conv_of_few_channels_takes_pairs_of_pixels(kernel, padded):
     graph = Graph()
-    x = graph.input("x", normal(1, kernel[1], 20, 15 + kernel[3]), SCALE["x"], 3)
-    written = in_form(graph, x, kernel)
-    assert [o for o in written if o != "PAD"] == ["QUANTIZE", "RESHAPE", "CONV_2D", "RESHAPE", "DEQUANTIZE"]
+    pads = [1, 1, 2, kernel[3] - 2] if padded else [0] * 4
+    width = 18 if padded else 17 + kernel[3]
+    x = graph.input("x", normal(1, kernel[1], 20, width), SCALE["x"], 3)
+    written = in_form(graph, x, kernel, pads=pads)
+    assert "PAD" not in written
+    expected = ["QUANTIZE", "RESHAPE", "CONV_2D", "RESHAPE", "DEQUANTIZE"]
+    assert [o for o in written if o != "CONCATENATION"] == expected
 
 
 def test_conv_depthwise_and_grouped():
@@ -151,10 +156,28 @@ def test_conv_bias_behind_dequantize():
     graph.check(y, SCALE["y"], ["CONV_2D"])
 
 
-@pytest.mark.parametrize("attributes", [{}, {"pads": [1, 1, 1, 1], "output_padding": [1, 1]}])
-def test_conv_transpose(attributes):
-    graph, y = convolution("ConvTranspose", (8, 6, 3, 3), axis=1, strides=[2, 2], **attributes)
-    graph.check(y, SCALE["y"], ["TRANSPOSE_CONV", "SLICE"] if attributes else ["TRANSPOSE_CONV"])
+@pytest.mark.parametrize(
+    ("kernel", "attributes", "phases"),
+    [
+        ((3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}, 4),
+        ((3, 3), {"strides": [2, 2], "pads": [0, 0, 1, 1]}, 4),
+        ((4, 4), {"strides": [2, 2], "pads": [1, 1, 1, 1]}, 4),
+        ((2, 2), {"strides": [2, 2]}, 4),
+        ((3, 5), {"strides": [2, 2], "pads": [1, 2, 0, 1]}, 4),
+        ((5, 5), {"strides": [3, 3], "pads": [1, 1, 1, 1]}, 9),
+        ((3, 3), {"strides": [2, 2]}, 0),  # 19 x 21 pixels
+        ((2, 3), {"strides": [3, 3], "output_padding": [1, 0]}, 0),
+        ((3, 3), {"strides": [2, 1], "pads": [1, 1, 1, 1], "output_padding": [1, 0]}, 0),
+    ],
+)
+@pytest.mark.parametrize("relu", [False, True])
+def test_conv_transpose(kernel, attributes, phases, relu):
+    graph, y = convolution("ConvTranspose", (8, 6, *kernel), axis=1, relu=relu, **attributes)
+    written = graph.check(y, SCALE["y"])
+    assert written.count("TRANSPOSE_CONV") == (0 if phases else 1)
+    assert written.count("CONV_2D") == phases
+    if phases:
+        assert "RELU" not in written
 
 
 def test_conv_transpose_with_scales_on_the_wrong_axis_stays_float():
