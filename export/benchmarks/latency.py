@@ -31,10 +31,12 @@ def latency(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Turns each file gets, of three runs.")] = 15,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each runtime.")] = 2,
+    precision: Annotated[str, typer.Option(help="Of Brushport's files, such as fp32,int8: one file each.")] = "fp32",
+    calibration: Annotated[Path | None, typer.Option(help="Folder of photos to quantize with.")] = None,
     cache: Annotated[Path, typer.Option(help="Where the compiled files are kept.")] = Path("benchmarks-cache"),
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers as JSON.")] = None,
 ) -> None:
-    """Compile each network with Brushport, time it beside litert-torch's file and ONNX Runtime, fp32.
+    """Compile each network with Brushport, time it beside litert-torch's file and ONNX Runtime, both fp32.
 
     Each file runs in a process of its own; they take turns. Milliseconds are medians, ratios are ratios of medians,
     memory is the peak of the process that loads and runs the file and does nothing else.
@@ -50,7 +52,8 @@ def latency(
         contests = {"": {str(path): path for path in networks}}
     else:
         cache.mkdir(parents=True, exist_ok=True)
-        contests = {path.stem: _contenders(path, cache, peer_python) for path in networks}
+        wanted = _precisions(precision)
+        contests = {path.stem: _contenders(path, cache, peer_python, wanted, calibration) for path in networks}
     for name, files in contests.items():
         with console.status(f"timing {name}"):
             scores = compete(files, runs, threads)
@@ -60,21 +63,38 @@ def latency(
         json_file.write_text(json.dumps(numbers, indent=1) + "\n")
 
 
-def _contenders(network: Path, cache: Path, peer_python: Path | None) -> dict[str, Path]:
-    """The files to time: ours, the peer's if its Python is given, and the ONNX file itself."""
+def _precisions(text: str) -> list[str]:
+    from export.tflite.compiler import PRECISIONS
+
+    wanted = text.split(",")
+    for name in wanted:
+        if name not in PRECISIONS:
+            raise BrushportError(f"Precision '{name}' is unknown to TFLite; choose among {', '.join(PRECISIONS)}.")
+    return wanted
+
+
+def _contenders(
+    network: Path, cache: Path, peer_python: Path | None, precisions: list[str], calibration: Path | None
+) -> dict[str, Path]:
+    """The files to time: the peer's if its Python is given, ours in each precision, and the ONNX file itself."""
     from export.hub import load_hub
+    from export.schemes import Options, prepare
     from export.tflite import compile_tflite
 
-    ours = cache / f"{network.stem}.{OURS}.tflite"
-    compile_tflite(load_hub(network), ours, io="tensor")
-    files = {OURS: ours, RUNTIME: network}
+    hub, files = load_hub(network), {}
     if peer_python is not None:
         digest = hashlib.sha256(network.read_bytes()).hexdigest()[:12]
         peer = cache / f"{network.stem}.{digest}.{PEER}.tflite"
         if not peer.exists():
             _convert(peer_python, network, peer)
-        files = {PEER: peer, **files}
-    return files
+        files[PEER] = peer
+    for precision in precisions:
+        label = OURS if precision == "fp32" else f"{OURS} {precision}"
+        with console.status(f"compiling {network.name} in {precision}"):
+            prepared, _ = prepare(hub, precision, Options("tflite", calibration), lambda step: None)
+            files[label] = cache / f"{network.stem}.{label.replace(' ', '-')}.tflite"
+            compile_tflite(prepared, files[label], precision=precision, io="tensor")
+    return files | {RUNTIME: network}
 
 
 def _convert(peer_python: Path, network: Path, target: Path) -> None:

@@ -91,6 +91,16 @@ def test_latency_command_compares_with_the_first(files, tmp_path):
     assert found["onnxruntime"]["ratio"] == pytest.approx(expected)
 
 
+def test_latency_command_times_other_precisions(files, tmp_path):
+    numbers = tmp_path / "numbers.json"
+    command = [str(files["onnx"]), "--runs", "1", "--cache", str(tmp_path), "--json", str(numbers)]
+    result = CliRunner().invoke(latency.app, [*command, "--precision", "fp32,fp16"])
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(numbers.read_text())["net"]) == ["brushport", "brushport fp16", "onnxruntime"]
+    assert b"net (fp16)" in (tmp_path / "net.brushport-fp16.tflite").read_bytes()
+    assert CliRunner().invoke(latency.app, [*command, "--precision", "int9"]).exit_code != 0
+
+
 def test_latency_command_names_what_is_missing(tmp_path):
     result = CliRunner().invoke(latency.app, [str(tmp_path / "none.onnx")])
     assert result.exit_code != 0
