@@ -64,7 +64,7 @@ def compile_tflite(
     if other is not None:
         open_shapes(graph, lower(other, io, exact_weights=precision in EXACT, flexible=True))
     if precision in HALF:
-        store_weights_as_float16(graph, vectors=precision == "fp16")
+        store_weights_as_float16(graph)
     write_tflite(graph, Path(path), dict(metadata or {}), description=f"{hub.name} ({precision}), by Brushport")
 
 
