@@ -31,6 +31,7 @@ from validate.runners import OnnxRunner, Runner, open_artifact
 if TYPE_CHECKING:
     from validate.coreml.half_range import Beyond
 
+IN_8_BIT = ("int8 x int8", "uint8 x int8", "dynamic int8 x int8")
 PALETTES, STORED_SMALL = ("w4", "w6"), ("w8", "w6", "w4", "sparse")  # the latter compute in fp16 on Core ML
 HALF_PHOTOS = 2  # that norms are fitted to fp16 by: scales are powers of ten apart from harm
 Report = Callable[[str], None]
@@ -54,7 +55,7 @@ class ExportResult:
     def share_in_8_bit(self) -> float:
         """Share of the multiply-accumulates whose activations and weights are both 8 bits in the file."""
         shares = self.manifest["census"]["macs_share"]
-        return sum(share for dtypes, share in shares.items() if dtypes in ("int8 x int8", "uint8 x int8"))
+        return sum(share for dtypes, share in shares.items() if dtypes in IN_8_BIT)
 
 
 def export_model(

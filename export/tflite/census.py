@@ -11,13 +11,15 @@ from ai_edge_litert import schema_py_generated as schema
 _TYPE_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 _OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
+ROUNDED = "dynamic int8"  # float activations that the kernel rounds when it runs
+
 
 def census(path: Path | str) -> dict[str, Any]:
     """The dtype census of a ``.tflite`` file.
 
     Returns ``operators`` (count by name), ``macs`` (multiply-accumulates in all), ``macs_share`` (share by
     ``"activations x weights"``, for example ``{"int8 x int8": 0.97, "float32 x float32": 0.03}``; weights stored as
-    float16 behind DEQUANTIZE read ``"float32 x float16"``), ``weight_bytes`` (constant bytes by dtype) and
+    float16 behind DEQUANTIZE read ``"float32 x float16"``, hybrid kernels ``"dynamic int8 x int8"``), ``weight_bytes`` (constant bytes by dtype) and
     ``activation_bytes`` (bytes of all run-time tensors by dtype). ``products`` has an entry for each operator that
     multiplies, in the file's order: ``operator``, ``macs`` and ``form`` ("activations x weights").
     """
@@ -42,7 +44,10 @@ def census(path: Path | str) -> dict[str, Any]:
         if count:
             data_index, weight_index = _DATA_AND_WEIGHTS[name]
             weight = operator.Inputs(weight_index)
-            key = f"{_dtype(tensors[operator.Inputs(data_index)])} x {stored_as.get(weight, _dtype(tensors[weight]))}"
+            activations, weights = _dtype(tensors[operator.Inputs(data_index)]), _dtype(tensors[weight])
+            if activations.startswith("float") and weights == "int8":
+                activations = ROUNDED  # a hybrid kernel
+            key = f"{activations} x {stored_as.get(weight, weights)}"
             products.append({"operator": name, "macs": count, "form": key})
     macs: dict[str, int] = {}
     for product in products:
