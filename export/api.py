@@ -132,7 +132,7 @@ def export_model(
     in_half = precision == "fp16" or (destination.name == "coreml" and precision in STORED_SMALL)
     if in_half:
         compiled = _fitted_to_half(hub, sizes, report)
-    if not _is_quantized(hub):
+    if not _is_quantized(hub) and precision != _stored(hub, destination):
         wanted = Options(target, calibration, group_size=group_size or 0, sparsity=sparsity, **planned)
         compiled, said = prepare(compiled, precision, wanted, report)
         facts |= {} if said is None else {precision: said}
@@ -211,12 +211,20 @@ def _check_weights(precision: str, group_size: int | None, sparsity: float | Non
 
 
 def _settled(hub: Hub, asked: str | None, target: Target) -> str:
-    """The precision to write: the one asked for, else the target's own; a model that holds Q/DQ nodes is int8."""
+    """The precision to write: the one asked for, else that of its numbers, else the target's own; Q/DQ nodes are int8."""
     if not _is_quantized(hub):
-        return asked or target.default
+        return asked or _stored(hub, target) or target.default
     if asked not in (None, "int8"):
         raise BrushportError(f"'{hub.name}' is quantized already (it holds Q/DQ nodes), so {asked} is not to be had.")
     return "int8"
+
+
+def _stored(hub: Hub, target: Target) -> str | None:
+    """The precision of a model whose weights are in 8 bits already, perhaps rounding activations at run time."""
+    held = {node.op_type for node in hub.model.graph}
+    known = {"DynamicQuantizeLinear": "dynamic", "DequantizeLinear": "w8"}
+    found = (precision for op_type, precision in known.items() if op_type in held)
+    return next((precision for precision in found if precision in target.precisions), None)
 
 
 def _census(target: Target, path: Path) -> dict:
