@@ -15,6 +15,8 @@ from export.targets import table as target_table
 from validate.command import console, parse_range, parse_size, reporting_errors, start
 from validate.errors import BrushportError
 
+SHOWN = 0.0005  # share of the work from which on a node that is not int8 is named
+
 
 class WithTargets(typer.core.TyperCommand):
     """A command whose help ends with the table of targets × precisions."""
@@ -123,6 +125,8 @@ def export(
             results.append(export_model(name, target, **options, report=report))
         for note in results[-1].manifest["notes"]:
             console.print(f"{name}: {note}", soft_wrap=True, highlight=False, markup=False)
+        if planned := plan_sentence(results[-1].manifest):
+            console.print(f"{name}: {planned}", soft_wrap=True, highlight=False, markup=False)
     show(results)
 
 
@@ -151,6 +155,26 @@ def show(results: list) -> None:
     console.print(table, soft_wrap=True)
     path = shlex.quote(relative(results[0].path))
     console.print(f"Next: python -m validate {path} --picture same.png", soft_wrap=True, markup=False)
+
+
+def plan_sentence(facts: dict) -> str | None:
+    """What became of an int8 plan: its share of the work, what it keeps, the file's bytes in int8, what is float."""
+    said = facts.get("int8", {})
+    if "plan" not in said:
+        return None
+    kept = f"SSIM {said['calibration_ssim']:.4f}" if "calibration_ssim" in said else None
+    kept = kept or (f"PSNR {said['calibration_psnr']:.1f} dB" if "calibration_psnr" in said else "the same picture")
+    stored = facts["census"]["weight_bytes_share"].get("int8", 0.0)
+    others = [row["node"] for row in said["plan"] if row["precision"] != "int8" and row["macs"] >= SHOWN * _work(said)]
+    more = f" and {len(others) - 4} more" if len(others) > 4 else ""
+    return (
+        f"{said['int8_share_of_macs']:.1%} of the multiply-accumulates are planned in int8 at {kept} on calibration "
+        f"photos, {stored:.1%} of the weights' bytes are int8; not int8: {', '.join(others[:4]) or 'nothing'}{more}."
+    )
+
+
+def _work(said: dict) -> int:
+    return sum(row["macs"] for row in said["plan"])
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -90,6 +90,8 @@ def quantize(
     if pareto is not None:
         draw_pareto(pareto, result, model.stem)
     show(result, output)
+    for written in filter(None, (save_plan, pareto)):
+        console.print(f"Wrote {written}", soft_wrap=True, markup=False, highlight=False)
 
 
 def show(result, output: Path) -> None:

@@ -61,6 +61,14 @@ def test_the_table_names_the_file_and_the_next_command(painter, tmp_path):
         assert words in result.output
 
 
+def test_int8_says_what_became_of_the_plan(painter, tmp_path):
+    result = run(painter, "--target", "tflite", "--int8", "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "100.0% of the multiply-accumulates are planned in int8 at SSIM 0.9" in said
+    assert "not int8: nothing." in said
+
+
 def test_help_shows_targets_and_precisions():
     result = run("-h")
     assert result.exit_code == 0

@@ -42,6 +42,22 @@ def test_writes_an_int8_model_and_says_so(command, network, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net-int8.onnx", "net.onnx"]
 
 
+def test_a_plan_is_saved_drawn_and_followed(command, network, tmp_path):
+    arguments = ("net.onnx", "--range", "0..1", "--limit", 3)
+    status, out, _ = command(*arguments, "--min-ssim", 0.985, "--save-plan", "plan.yaml", "--pareto", "front.png")
+    assert status == 0
+    assert "Wrote plan.yaml" in out
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    first = (tmp_path / "net-int8.onnx").read_bytes()
+    status, out, _ = command(*arguments, "--plan", "plan.yaml")
+    assert status == 0
+    assert (tmp_path / "net-int8.onnx").read_bytes() == first
+    (tmp_path / "plan.yaml").write_text((tmp_path / "plan.yaml").read_text().replace("  Conv_17: ", "  Conv_18: "))
+    status, _, err = command(*arguments, "--plan", "plan.yaml")
+    assert status == 2
+    assert "plan.yaml names the node 'Conv_18', which the model does not have; the nearest is" in err
+
+
 def test_calibrates_on_a_folder(command, network, tmp_path):
     (tmp_path / "photos").mkdir()
     for index in range(2):
@@ -102,6 +118,7 @@ def test_a_small_picture_is_scored_by_psnr(command, tmp_path):
         (["net.onnx", "--range", "1"], "--range 1 is no range"),
         (["net.onnx", "--range", "1..0"], "--range 1..0 is no range"),
         (["net.onnx", "--range", "0..1", "--calibration", "nowhere"], "The photo folder nowhere does not exist."),
+        (["net.onnx", "--range", "0..1", "--plan", "nowhere.yaml"], "There is no plan nowhere.yaml"),
         (["net.onnx", "--range", "0..1", "--output", "net.onnx"], "is the model itself"),
     ],
 )
