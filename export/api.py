@@ -211,7 +211,7 @@ def _check_weights(precision: str, group_size: int | None, sparsity: float | Non
 
 
 def _settled(hub: Hub, asked: str | None, target: Target) -> str:
-    """The precision to write: the one asked for, else that of its numbers, else the target's own; Q/DQ nodes are int8."""
+    """The precision to write: the one asked for, else that of its numbers, else the target's own; Q/DQ is int8."""
     if not _is_quantized(hub):
         return asked or _stored(hub, target) or target.default
     if asked not in (None, "int8"):

@@ -19,7 +19,8 @@ def census(path: Path | str) -> dict[str, Any]:
 
     Returns ``operators`` (count by name), ``macs`` (multiply-accumulates in all), ``macs_share`` (share by
     ``"activations x weights"``, for example ``{"int8 x int8": 0.97, "float32 x float32": 0.03}``; weights stored as
-    float16 behind DEQUANTIZE read ``"float32 x float16"``, hybrid kernels ``"dynamic int8 x int8"``), ``weight_bytes`` (constant bytes by dtype) and
+    float16 behind DEQUANTIZE read ``"float32 x float16"``, hybrid kernels ``"dynamic int8 x int8"``),
+    ``weight_bytes`` (constant bytes by dtype) and
     ``activation_bytes`` (bytes of all run-time tensors by dtype). ``products`` has an entry for each operator that
     multiplies, in the file's order: ``operator``, ``macs`` and ``form`` ("activations x weights").
     """
