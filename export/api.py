@@ -16,9 +16,10 @@ import onnx_ir as ir
 from export.flexible import MAX_ENUMERATED, Request, Sizes, at_size, probes, resolve
 from export.honesty import require_planned
 from export.hub import Hub, load_hub
-from export.manifest import embedded, measured_facts, static_facts
+from export.manifest import describe_in_integers, embedded, measured_facts, static_facts
 from export.photos import calibration_samples, image_size, verification_photos
 from export.schemes import Options, prepare
+from export.schemes.int16x8 import in_whole_numbers
 from export.targets import Target, find_precision, find_target
 from validate.command import unknown
 from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison, compare, feeds_for
@@ -68,6 +69,7 @@ def export_model(
     value_range: tuple[float, float] | None = None,
     output_range: tuple[float, float] | None = None,
     io: str = "image",
+    integer_io: bool = False,
     calibration: str | Path | None = None,
     photos: str | Path | None = None,
     output: str | Path = "artifacts",
@@ -89,8 +91,9 @@ def export_model(
     ``precision`` one of the target's (its default for None); ``size`` (height, width) of the pictures; ``styles``
     names to keep, one name bakes it in; ``value_range`` the tensor values of black and white, ``output_range`` those of
     the output where they differ, both found out by default;
-    ``io`` ``"image"`` (8-bit pictures in and out) or ``"tensor"`` (float32 in hub values); ``calibration`` and
-    ``photos`` folders (bundled photos by default); ``floor`` the least mean SSIM (``SSIM_FLOORS`` by default).
+    ``io`` ``"image"`` (8-bit pictures in and out) or ``"tensor"`` (float32 in hub values); ``integer_io`` (TFLite,
+    int8 and int16x8) gives ports of that type instead and no operator in float; ``calibration`` and ``photos`` folders
+    (bundled photos by default); ``floor`` the least mean SSIM (``SSIM_FLOORS`` by default).
     ``flexible`` makes one file for many picture sizes (:mod:`export.flexible`), ``size`` its default.
     ``group_size`` gives every so many output channels a palette of their own (w4 and w6, iOS 18); ``sparsity`` is the
     share of zeros among the weights of ``"sparse"``. Of ``"int8"`` alone, ``min_ssim`` and ``min_psnr`` (dB) are what
@@ -105,12 +108,16 @@ def export_model(
     express, QualityError when the artifact is below the floor; nothing is kept then.
     """
     destination = find_target(target)
+    if integer_io:
+        precision = precision or "int8"
+        _check_integer_io(destination, precision, io)
     asked = find_precision(destination, precision)
     report = _noting(report)
     planned = {"min_ssim": min_ssim, "min_psnr": min_psnr, "plan": plan, "save_plan": save_plan, "pareto": pareto}
     _check_planned(planned, asked)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
+    io = "integer" if integer_io else io
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise BrushportError(f"--output '{output}' is a file; name a folder.")
@@ -133,12 +140,19 @@ def export_model(
     if in_half:
         compiled = _fitted_to_half(hub, sizes, report)
     if not _is_quantized(hub) and precision != _stored(hub, destination):
-        wanted = Options(target, calibration, group_size=group_size or 0, sparsity=sparsity, **planned)
+        wanted = Options(
+            target, calibration, group_size=group_size or 0, sparsity=sparsity, integer_io=integer_io, **planned
+        )
         compiled, said = prepare(compiled, precision, wanted, report)
         facts |= {} if said is None else {precision: said}
+    elif integer_io:
+        wanted = Options(target, calibration, integer_io=True)
+        compiled, facts[precision] = in_whole_numbers(hub, hub.model, wanted, report)
+    if integer_io:
+        describe_in_integers(facts, compiled)
     if sizes is not None:
         facts["sizes"] = sizes.facts()
-    final = output / f"{hub.name}-{precision}{destination.suffix}"
+    final = output / f"{hub.name}-{precision}{'-integer' if integer_io else ''}{destination.suffix}"
     with replacing(final) as path:
         report("compiling")
         options = {"precision": precision, "io": io, "metadata": embedded(hub, facts)}
@@ -151,6 +165,8 @@ def export_model(
         if "plan" in facts.get(precision, {}):
             require_planned(facts[precision]["plan"], counted, path.name)
         facts["census"] = {what: counts for what, counts in counted.items() if what != "products"}
+        if precision == "int16x8":
+            facts["notes"] = [*facts["notes"], *_left_in_float(counted["float_operators"])]
         comparison = None
         if verify:
             report("comparing with the hub")
@@ -294,6 +310,21 @@ def _warnings(beyond: Sequence[Beyond]) -> list[str]:
 def _verify(hub: Hub, hub_bytes: bytes, artifact: Runner, photos: list[np.ndarray]) -> Comparison:
     reference = OnnxRunner(hub_bytes, hub.inputs, hub.outputs)
     return compare(reference, artifact, feeds_for(hub.inputs, photos))
+
+
+def _check_integer_io(target: Target, precision: str, io: str) -> None:
+    if "int16x8" not in target.precisions or precision not in ("int8", "int16x8"):
+        raise BrushportError("--integer-io is for --target tflite with --int8 or --precision int16x8; give those.")
+    if io == "tensor":
+        raise BrushportError("--integer-io and --io tensor contradict each other; give one of them.")
+
+
+def _left_in_float(operators: dict[str, int]) -> list[str]:
+    """A sentence that names the operators of an int16x8 file that compute in float."""
+    if not operators:
+        return []
+    named = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in operators.items())
+    return [f"LiteRT has no 16-bit kernel for all of this network; in float stay {named}."]
 
 
 def _require(

@@ -49,6 +49,9 @@ def export(
     ] = None,
     output_range: Annotated[str | None, typer.Option(help="The same for the output, where it differs.")] = None,
     io: Annotated[str, typer.Option(help="image: 8-bit pictures in and out; tensor: float32.")] = "image",
+    integer_io: Annotated[
+        bool, typer.Option("--integer-io", help="TFLite, int8 or int16x8: whole numbers in, out and all the way.")
+    ] = False,
     calibration: Annotated[Path | None, typer.Option(help="Folder of photos to set int8 ranges by.")] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photos to verify with.")] = None,
     flexible: Annotated[
@@ -94,6 +97,7 @@ def export(
         "value_range": parse_range(value_range),
         "output_range": parse_range(output_range),
         "io": io,
+        "integer_io": integer_io,
         "calibration": calibration,
         "photos": photos,
         "output": output,

@@ -10,6 +10,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 from export.hub import Hub
 from export.hub.source import ZOO_FOLDER
 from export.targets import Target
@@ -67,6 +69,27 @@ def describe(port: Port, name: str, target: Target, io: str) -> dict:
         "color": port.color,
         "range": [0, 255] if as_image else list(port.value_range) if port.is_image else None,
     }
+
+
+def describe_in_integers(facts: dict, hub: Hub) -> None:
+    """Corrects what ``facts`` say of the ports where ``hub`` rounds them: dtype, scale, zero point, and the range in
+    whole numbers. ``real = scale * (number - zero_point)``.
+    """
+    beside = [next(iter(value.uses())).node for value in hub.model.graph.inputs if value.uses()]
+    beside += [value.producer() for value in hub.model.graph.outputs]
+    for node in beside:
+        if node is None or node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        value = (node.inputs if node.op_type == "QuantizeLinear" else node.outputs)[0]
+        scale, zero = (tensor.const_value.numpy().item() for tensor in node.inputs[1:3])
+        dtype = node.inputs[2].dtype.numpy()
+        limits = np.iinfo(dtype)
+        for entry in (*facts["inputs"], *facts["outputs"]):
+            if entry["name"] == value.name:
+                entry |= {"dtype": dtype.name, "scale": scale, "zero_point": zero}
+                if entry["range"] is not None:
+                    bounds = [round(bound / scale) + zero for bound in entry["range"]]
+                    entry["range"] = [min(max(bound, limits.min), limits.max) for bound in bounds]
 
 
 def embedded(hub: Hub, facts: dict) -> dict[str, str]:

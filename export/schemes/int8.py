@@ -29,4 +29,9 @@ def int8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
         write_plan(options.save_plan, result)
     if options.pareto is not None:
         draw_pareto(options.pareto, result, hub.name)
+    if options.integer_io:
+        from export.schemes.int16x8 import in_whole_numbers
+
+        compiled, facts = in_whole_numbers(hub, result.model, options, report)
+        return compiled, facts | result.facts()
     return hub.with_model(result.model), result.facts()

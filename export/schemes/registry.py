@@ -10,7 +10,7 @@ from pathlib import Path
 from export.hub import Hub
 
 # Modules of this package, which register their schemes when they are first needed.
-MODULES = ("int8", "w8", "dynamic", "small_weights")
+MODULES = ("int8", "w8", "dynamic", "small_weights", "int16x8")
 Report = Callable[[str], None]
 
 
@@ -22,7 +22,7 @@ class Options:
     output channels that share a palette (0: all of a weight), ``sparsity`` the share of zeros (None: the scheme's own).
     Of int8, ``min_ssim`` and ``min_psnr`` are what the calibration photos are to keep (None: the quantizer's own),
     ``plan`` is a file that says what becomes of each node, ``save_plan`` where to write such a one and ``pareto`` where
-    to draw the plans that were tried.
+    to draw the plans that were tried. ``integer_io`` asks for a hub of whole numbers alone, ports included.
     """
 
     target: str
@@ -34,6 +34,7 @@ class Options:
     plan: str | Path | None = None
     save_plan: str | Path | None = None
     pareto: str | Path | None = None
+    integer_io: bool = False
 
 
 Scheme = Callable[[Hub, Options, Report], tuple[Hub, dict]]

@@ -22,7 +22,8 @@ def census(path: Path | str) -> dict[str, Any]:
     float16 behind DEQUANTIZE read ``"float32 x float16"``, hybrid kernels ``"dynamic int8 x int8"``),
     ``weight_bytes`` (constant bytes by dtype) and
     ``activation_bytes`` (bytes of all run-time tensors by dtype). ``products`` has an entry for each operator that
-    multiplies, in the file's order: ``operator``, ``macs`` and ``form`` ("activations x weights").
+    multiplies, in the file's order: ``operator``, ``macs`` and ``form`` ("activations x weights"). ``float_operators``
+    counts, by name, those that read or write a float (QUANTIZE and DEQUANTIZE are none of them).
     """
     data = Path(path).read_bytes()
     model = schema.Model.GetRootAs(data, 0)
@@ -35,12 +36,15 @@ def census(path: Path | str) -> dict[str, Any]:
     operators: dict[str, int] = {}
     products: list[dict[str, Any]] = []
     stored_as: dict[int, str] = {}
+    floats: dict[str, int] = {}
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
         name = names[operator.OpcodeIndex()]
         operators[name] = operators.get(name, 0) + 1
         if name == "DEQUANTIZE" and constant[operator.Inputs(0)]:
             stored_as[operator.Outputs(0)] = _dtype(tensors[operator.Inputs(0)])
+        if name not in ("QUANTIZE", "DEQUANTIZE") and _touches_floats(operator, tensors):
+            floats[name] = floats.get(name, 0) + 1
         count = _macs(name, operator, tensors)
         if count:
             data_index, weight_index = _DATA_AND_WEIGHTS[name]
@@ -60,8 +64,15 @@ def census(path: Path | str) -> dict[str, Any]:
         "macs_share": {key: count / total for key, count in sorted(macs.items())},
         "weight_bytes": _bytes(tensors[i] for i in range(len(tensors)) if constant[i]),
         "activation_bytes": _bytes(tensors[i] for i in range(len(tensors)) if not constant[i] and i not in stored_as),
+        "float_operators": dict(sorted(floats.items())),
         "products": products,
     }
+
+
+def _touches_floats(operator: schema.Operator, tensors: list[schema.Tensor]) -> bool:
+    inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
+    outputs = [operator.Outputs(i) for i in range(operator.OutputsLength())]
+    return any(index >= 0 and _dtype(tensors[index]).startswith("float") for index in (*inputs, *outputs))
 
 
 # Operators that multiply and accumulate: where their activations and their weights are among the inputs.

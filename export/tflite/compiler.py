@@ -11,11 +11,14 @@ import onnx_ir as ir
 
 from export.hub.model import Hub
 from export.tflite import ops  # noqa: F401 - registers the rules
-from export.tflite.builder import GraphBuilder, Quantization, Tensor
+from export.tflite.builder import GraphBuilder, Quantization
 from export.tflite.flexible import open_shapes
 from export.tflite.fp16 import store_weights_as_float16
 from export.tflite.int8 import lower_quantized
+from export.tflite.int16 import lower_int16
+from export.tflite.int16.ports import integer_input, integer_output, require_integers
 from export.tflite.lowering import NHWC, Lowering, Perm, plain
+from export.tflite.ops.quantize import requantize
 from export.tflite.passes import for_tflite
 from export.tflite.registry import lowering as registry
 from export.tflite.registry import unknown, unsupported
@@ -24,10 +27,10 @@ from export.tflite.writer import write_tflite
 from validate.errors import BrushportError, UnsupportedError, short
 from validate.ports import Port
 
-PRECISIONS = ("fp32", "fp16", "w8", "dynamic", "int8")
+PRECISIONS = ("fp32", "fp16", "w8", "dynamic", "int8", "int16x8")
 EXACT = ("fp32", "dynamic")  # float filters stay float32
 HALF = ("fp16", "w8")  # float constants become float16
-IO_STYLES = ("image", "tensor")
+IO_STYLES = ("image", "tensor", "integer")
 UINT8_STEPS = 255
 MAX_RANK = 6  # of XNNPACK's tensors
 VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout")
@@ -38,8 +41,8 @@ def compile_tflite(
     hub: Hub,
     path: Path,
     *,
-    precision: Literal["fp32", "fp16", "w8", "dynamic", "int8"] = "fp32",
-    io: Literal["image", "tensor"] = "image",
+    precision: Literal["fp32", "fp16", "w8", "dynamic", "int8", "int16x8"] = "fp32",
+    io: Literal["image", "tensor", "integer"] = "image",
     metadata: Mapping[str, str] | None = None,
     other: Hub | None = None,
 ) -> None:
@@ -49,10 +52,11 @@ def compile_tflite(
     float32 in the hub's value range. ``io="image"`` makes every picture a uint8 tensor, 0 black and 255 white, with
     ``scale = (white - black) / 255``; other ports stay float32. ``precision`` is ``fp32``, ``fp16`` (weights stored as
     float16), ``w8`` (the hub carries weights behind DequantizeLinear; what else is large is float16), ``dynamic``
-    (some nodes read DynamicQuantizeLinear: hybrid kernels) or ``int8`` (the hub carries QuantizeLinear and
-    DequantizeLinear; the file holds int8 kernels wherever TFLite has them). ``metadata`` entries become named UTF-8
-    buffers. ``other`` is the same network at another picture size: the file's inputs can then be resized to any size
-    that the network takes.
+    (some nodes read DynamicQuantizeLinear: hybrid kernels), ``int8`` or ``int16x8`` (the hub carries QuantizeLinear
+    and DequantizeLinear; the file holds int8 and int16 kernels wherever TFLite has them). ``io="integer"`` is for the
+    last two: each port is the tensor of the QuantizeLinear or DequantizeLinear beside it, and nothing may stay float.
+    ``metadata`` entries become named UTF-8 buffers. ``other`` is the same network at another picture size: the file's
+    inputs can then be resized to any size that the network takes.
 
     Raises :class:`UnsupportedError` for what TFLite or this compiler cannot express, naming the node.
     """
@@ -77,6 +81,7 @@ def lower(hub: Hub, io: str, exact_weights: bool = True, *, flexible: bool = Fal
     graph = for_tflite(hub.model).graph
     opset = graph.opset_imports.get("", 0)
     context = Lowering(builder, opset, exact_weights, flexible=flexible)
+    context.integer_only = io == "integer"
     names = port_names(hub)
     fed = [value for value in graph.inputs if value.const_value is None]
     for value, port in zip(fed, hub.inputs, strict=True):
@@ -87,6 +92,9 @@ def lower(hub: Hub, io: str, exact_weights: bool = True, *, flexible: bool = Fal
     for value, port in zip(graph.outputs, hub.outputs, strict=True):
         _lower_output(context, value, port, names[port.name], io)
     store_filters(context)
+    if context.integer_only:
+        builder.drop_unused()
+        require_integers(builder)
     return builder
 
 
@@ -117,7 +125,7 @@ def _lower_node(context: Lowering, node: ir.Node) -> None:
     if axes > (MAX_VIEW_RANK if node.op_type in VIEWS else MAX_RANK):
         raise unsupported(node, f"it has {axes} axes, more than LiteRT's kernels take; merge some by a Reshape.")
     try:
-        if not lower_quantized(context, node):
+        if not lower_int16(context, node) and not lower_quantized(context, node):
             lower_stored(context, node, rule)
     except OverflowError as error:
         raise unsupported(node, f"a number of it is beyond 32 bits ({short(error)}).") from error
@@ -136,6 +144,9 @@ def _lower_input(context: Lowering, value: ir.Value, port: Port, name: str, io: 
     if not _is_static(value):
         raise UnsupportedError(f"The shape of input '{value.name}' is not fixed; give the picture size.")
     shape = tuple(context.shape(value)[axis] for axis in perm)
+    if io == "integer":
+        integer_input(context, value, name, shape, perm)
+        return
     if io == "tensor" or not port.is_image:
         dtype = np.float32 if value.dtype is None else value.dtype.numpy()
         context.bind(value, builder.input(name, shape, dtype), perm)
@@ -151,6 +162,9 @@ def _lower_input(context: Lowering, value: ir.Value, port: Port, name: str, io: 
 
 def _lower_output(context: Lowering, value: ir.Value, port: Port, name: str, io: str) -> None:
     builder, perm = context.builder, _port_perm(value)
+    if io == "integer":
+        integer_output(context, value, name, perm)
+        return
     if io == "tensor" or not port.is_image:
         builder.output(context.get(value, perm), name)
         return
@@ -162,14 +176,7 @@ def _lower_output(context: Lowering, value: ir.Value, port: Port, name: str, io:
         tensor = context.get(value, perm)
         if offset:
             tensor = builder.emit("SUB", [tensor, builder.constant(np.float32(offset))], tensor.shape)
-    pixels = _quantize(builder, tensor, quantization)
-    builder.output(pixels, name)
-
-
-def _quantize(builder: GraphBuilder, tensor: Tensor, quantization: Quantization) -> Tensor:
-    if tensor.dtype == np.uint8 and tensor.quantization == quantization:
-        return tensor
-    return builder.emit("QUANTIZE", [tensor], tensor.shape, dtype=np.uint8, quantization=quantization)
+    builder.output(requantize(context, tensor, quantization, np.dtype(np.uint8)), name)
 
 
 def _uint8_quantization(port: Port) -> tuple[Quantization, float]:

@@ -47,6 +47,7 @@ class Lowering:
         self.opset = opset
         self.flexible = flexible  # the file is to take other picture sizes: no size may be written into an operator
         self.exact_weights = exact_weights  # they stay float32: forms that would enlarge their rounding are allowed
+        self.integer_only = False  # no operator may compute in float: slower forms of whole numbers are allowed
         self.done: set[ir.Node] = set()
         self.stored: list[tuple[Operation, Storage]] = []  # operations whose filters go into the file in 8 bits
         self._constants: dict[ir.Value, np.ndarray] = {}

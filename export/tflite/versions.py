@@ -19,6 +19,13 @@ BY_DTYPE = {
         "TRANSPOSE": 2, "GATHER": 2, "DEPTH_TO_SPACE": 2, "SPACE_TO_DEPTH": 2, "MIRROR_PAD": 2, "REDUCE_MAX": 2,
         "REDUCE_MIN": 2, "TILE": 3, "BROADCAST_TO": 3, "ARG_MAX": 2, "ARG_MIN": 2, "REVERSE_V2": 3,
     },
+    "int16": {
+        "ADD": 3, "SUB": 5, "MUL": 4, "AVERAGE_POOL_2D": 3, "MAX_POOL_2D": 3, "CONCATENATION": 3, "CONV_2D": 4,
+        "DEPTHWISE_CONV_2D": 5, "FULLY_CONNECTED": 7, "BATCH_MATMUL": 3, "DEQUANTIZE": 3, "LOGISTIC": 3, "TANH": 3,
+        "SOFTMAX": 3, "PAD": 3, "PADV2": 3, "MIRROR_PAD": 3, "RELU": 3, "RELU6": 3, "LEAKY_RELU": 2, "RSQRT": 3,
+        "MEAN": 3, "MAXIMUM": 4, "MINIMUM": 4, "REDUCE_MAX": 3, "REDUCE_MIN": 3, "RESIZE_BILINEAR": 4,
+        "RESIZE_NEAREST_NEIGHBOR": 4, "SLICE": 4, "SPLIT": 4, "TRANSPOSE": 5, "GATHER": 4, "ABS": 3,
+    },
     "uint8": {"RELU": 2, "ABS": 2, "GELU": 2},
     "bool": {"GATHER": 3, "TRANSPOSE": 3, "STRIDED_SLICE": 3, "REVERSE_V2": 2},
     "int32": {"SIGN": 2, "ABS": 5, "SPLIT": 3},
@@ -55,6 +62,8 @@ def _by_option(operation: Operation, code: str, options: dict, rank: int) -> int
         return HYBRID[code][_is_per_channel(operation.inputs[1])]
     if code == "DEQUANTIZE" and _is_per_channel(operation.inputs[0]):
         return PER_CHANNEL_DEQUANTIZE
+    if code == "QUANTIZE" and operation.outputs[0].dtype == np.int16:
+        return 2
     if code == "TRANSPOSE" and rank > FEW + 1:
         return 6
     if code == "BROADCAST_TO":

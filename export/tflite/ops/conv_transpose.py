@@ -157,8 +157,8 @@ def emit_conv_transpose(
 ) -> Tensor:
     """Writes TRANSPOSE_CONV of ``operands``: ``x`` (NHWC), :func:`transposed_filters` and bias.
 
-    int8 if ``quantization`` is given. Raises :class:`UnsupportedError` for output padding that is not less than the
-    stride.
+    It is of ``x``'s type if ``quantization`` is given, else float32. Raises :class:`UnsupportedError` for output
+    padding that is not less than the stride.
     """
     x, filters, bias = operands
     dilations = context.attribute(node, "dilations", (1, 1))
@@ -181,7 +181,7 @@ def _ungrouped(
     ``stride - 1``; ``geometry.before`` says how many to drop in front.
     """
     builder, strides, target, before = context.builder, geometry.strides, geometry.output, geometry.before
-    dtype = np.float32 if quantization is None else np.int8
+    dtype = np.float32 if quantization is None else x.dtype
     if geometry.dilations != (1, 1):
         if filters.data is None:
             return None

@@ -1,8 +1,8 @@
 """QuantizeLinear and DequantizeLinear.
 
-8-bit activations become int8 tensors (uint8 ones with everything 128 lower, which is what TFLite's kernels take).
-Other widths, such as 16 bit, have no kernels around them here and are computed in float, rounding and clamping as
-ONNX says.
+8-bit activations become int8 tensors (uint8 ones with everything 128 lower, which is what TFLite's kernels take), int16
+ones without a zero point become int16 tensors. Others, such as uint16, have no kernels and are computed in float,
+rounding and clamping as ONNX says.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from export.tflite.builder import Quantization
+from export.tflite.builder import Quantization, Tensor
 from export.tflite.lowering import Lowering
 from export.tflite.ops.formula import Formula
 from export.tflite.registry import lowering, unsupported
@@ -46,6 +46,25 @@ def int8_parameters(context: Lowering, node: ir.Node) -> Quantization | None:
     return Quantization.per_tensor(float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0]) - shift)
 
 
+def tensor_parameters(context: Lowering, node: ir.Node) -> tuple[Quantization, np.dtype] | None:
+    """The node's parameters and the type of the tensor they are for, int8 or int16; None where there is no such one."""
+    scale, zero, kind = read_parameters(context, node)
+    if kind == np.int16 and scale.size == 1 and not zero.any():
+        return Quantization.per_tensor(float(scale.reshape(-1)[0]), 0), np.dtype(np.int16)
+    parameters = int8_parameters(context, node)
+    return None if parameters is None else (parameters, np.dtype(np.int8))
+
+
+def requantize(context: Lowering, tensor: Tensor, quantization: Quantization, dtype: np.dtype) -> Tensor:
+    """``tensor``, float or not, with these parameters and in this type (int8, int16 or uint8)."""
+    if tensor.dtype == dtype and tensor.quantization == quantization:
+        return tensor
+    if tensor.dtype == np.int16 and dtype == np.uint8:  # the kernel has no such pair; int8 is uint8, 128 lower
+        (scale,), (zero,) = quantization.scale, quantization.zero_point
+        tensor = requantize(context, tensor, Quantization((scale,), (zero - UINT8_TO_INT8,)), np.dtype(np.int8))
+    return context.builder.emit("QUANTIZE", [tensor], tensor.shape, dtype=dtype, quantization=quantization)
+
+
 def _spread(context: Lowering, node: ir.Node, parameter: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Scale or zero point, stretched to broadcast against a tensor of ``shape`` (per tensor, axis or block)."""
     if parameter.size == 1:
@@ -59,7 +78,7 @@ def _spread(context: Lowering, node: ir.Node, parameter: np.ndarray, shape: tupl
 
 @lowering("QuantizeLinear", 13, 19, 21)
 def quantize_linear(context: Lowering, node: ir.Node) -> None:
-    """``clamp(round(x / scale) + zero_point)``, halves to even."""
+    """``clamp(round(x / scale) + zero_point)``, halves to even (QUANTIZE: away from zero)."""
     value, output = node.inputs[0], node.outputs[0]
     scale, zero, kind = read_parameters(context, node)
     limits = np.iinfo(kind)
@@ -68,13 +87,10 @@ def quantize_linear(context: Lowering, node: ir.Node) -> None:
         scale, zero = (_spread(context, node, p, array.shape) for p in (scale, zero))
         context.bind_constant(output, np.clip(np.rint(array / scale) + zero, limits.min, limits.max).astype(kind))
         return
-    parameters = int8_parameters(context, node)
-    if parameters is not None:
+    found = tensor_parameters(context, node)
+    if found is not None:
         source = context.quantized(value) or context.place(value)
-        tensor = source.tensor
-        if tensor.dtype != np.int8 or tensor.quantization != parameters:
-            tensor = context.builder.emit("QUANTIZE", [tensor], tensor.shape, dtype=np.int8, quantization=parameters)
-        context.bind(output, tensor, source.perm)
+        context.bind(output, requantize(context, source.tensor, *found), source.perm)
         return
     if scale.size != 1 or limits.bits > MAX_EXACT_BITS:
         raise unsupported(node, f"run-time quantization to {kind} with {scale.size} scales is not supported.")
@@ -87,7 +103,7 @@ def quantize_linear(context: Lowering, node: ir.Node) -> None:
 
 @lowering("DequantizeLinear", 13, 19, 21)
 def dequantize_linear(context: Lowering, node: ir.Node) -> None:
-    """``(q - zero_point) * scale``; a constant is computed now, an int8 tensor when a float is asked for."""
+    """``(q - zero_point) * scale``; a constant is computed now, a tensor when a float is asked for."""
     value, output = node.inputs[0], node.outputs[0]
     scale, zero, kind = read_parameters(context, node)
     array = context.constant(value)
@@ -96,8 +112,7 @@ def dequantize_linear(context: Lowering, node: ir.Node) -> None:
         context.bind_constant(output, ((array.astype(np.int64) - zero) * scale).astype(np.float32))
         return
     placed = context.place(value)
-    parameters = int8_parameters(context, node)
-    if parameters is not None and placed.tensor.quantization == parameters:
+    if (placed.tensor.quantization, placed.tensor.dtype) == tensor_parameters(context, node):
         context.bind_quantized(output, placed.tensor, placed.perm)
         return
     source = value.producer()

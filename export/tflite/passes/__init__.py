@@ -6,11 +6,12 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from export.hub.decompose import decompose
+from export.tflite.passes.norm_affine import fold_affine_into_norms
 from export.tflite.passes.split_concat import split_concatenations
 from export.tflite.passes.stored_weights import unpack_stored_weights
 
 LACKING = ("GridSample",)  # rewritten by the hub's rules; Core ML has it
-PASSES = (unpack_stored_weights, split_concatenations)
+PASSES = (unpack_stored_weights, fold_affine_into_norms, split_concatenations)
 
 
 def for_tflite(model: ir.Model) -> ir.Model:
