@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from quantize.bounds import cut, find_bounds
 from quantize.graph import (
     add_initializer,
     append_observers,
@@ -127,7 +128,8 @@ def rescale(
 
 
 def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Sample]) -> dict[str, Statistics]:
-    """The :class:`Statistics` of each tensor by its name, out of one run for each sample."""
+    """The :class:`Statistics` of each tensor by its name, cut to its bounds, out of one run for each sample."""
+    bounds = find_bounds(model)
     model = model.clone()
     values = values_by_name(model.graph)
     model.graph.outputs.clear()
@@ -142,13 +144,14 @@ def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Samp
 
     observers = []
     for name in names:
-        low = reduce("ReduceMin", values[name], 0)
-        high = reduce("ReduceMax", values[name], 0)
-        mean = reduce("ReduceMean", values[name], 1)
-        centered = ir.node("Sub", [values[name], mean.outputs[0]])
+        value, cutting = cut(model.graph, values[name], bounds.get(name))
+        low = reduce("ReduceMin", value, 0)
+        high = reduce("ReduceMax", value, 0)
+        mean = reduce("ReduceMean", value, 1)
+        centered = ir.node("Sub", [value, mean.outputs[0]])
         square = ir.node("Mul", [centered.outputs[0], centered.outputs[0]])
         variance = reduce("ReduceMean", square.outputs[0], 0)
-        observers.append([low, high, mean, centered, square, variance])
+        observers.append([*cutting, low, high, mean, centered, square, variance])
         for node, suffix in ((low, "low"), (high, "high"), (mean, "mean"), (variance, "variance")):
             output = node.outputs[0]
             output.name, output.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)

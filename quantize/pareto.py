@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quantize.plan import Trial
     from quantize.quantizer import QuantizeResult
 
-INK, FRONT, TRIED, CHOSEN = "#333333", "#1f6f8b", "#9bb7c4", "#d1495b"
+INK, FRONT, CHOSEN = "#333333", "#1f6f8b", "#d1495b"
 
 
 def non_dominated(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -27,7 +27,7 @@ def non_dominated(points: Sequence[tuple[float, float]]) -> list[tuple[float, fl
 def draw_pareto(path: str | Path, result: QuantizeResult, title: str = "") -> None:
     """Write a PNG of ``result.trials``: SSIM (PSNR where there is none) against share of int8 work and weights' size.
 
-    The chosen plan is marked and the aim drawn; plans that were given up after a glance at few photos are hollow.
+    The chosen plan is marked and the aim drawn; plans that were given up after few of the photos are left out.
     """
     import matplotlib
 
@@ -53,16 +53,10 @@ def draw_pareto(path: str | Path, result: QuantizeResult, title: str = "") -> No
 
 def _draw(axes, result: QuantizeResult, quality: Callable, cost: Callable, sign: int) -> None:
     """One panel; ``cost`` is better when larger, times ``sign``."""
-    whole = [trial for trial in result.trials if trial.score.photos == result.calibration_score.photos]
-    glanced = [trial for trial in result.trials if trial not in whole]
-    front = non_dominated([(sign * cost(trial), quality(trial)) for trial in whole])
+    trials = [trial for trial in result.trials if trial.score.photos == result.calibration_score.photos]
+    front = non_dominated([(sign * cost(trial), quality(trial)) for trial in trials])
     axes.plot([sign * x for x, _ in front], [y for _, y in front], color=FRONT, linewidth=1.2, zorder=1)
-    axes.scatter(list(map(cost, whole)), list(map(quality, whole)), s=26, color=FRONT, zorder=2, label="tried")
-    if glanced:
-        few = min(trial.score.photos for trial in glanced)
-        given_up = f"given up after {few} photos"
-        points = list(map(cost, glanced)), list(map(quality, glanced))
-        axes.scatter(*points, s=26, facecolors="none", edgecolors=TRIED, zorder=2, label=given_up)
+    axes.scatter(list(map(cost, trials)), list(map(quality, trials)), s=26, color=FRONT, zorder=2, label="tried")
     at = cost(result.chosen), quality(result.chosen)
     axes.scatter(*at, s=130, marker="*", color=CHOSEN, zorder=3, label="chosen")
     if result.calibration_score.ssim is not None:

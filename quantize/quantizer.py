@@ -27,7 +27,7 @@ from validate.ports import Port
 JUDGED_PHOTOS = 6  # calibration photos that plans are tried on
 PREPARED_PHOTOS = 4  # of those, photos that the preparation looks at
 COSTED_PHOTOS = 2  # of those, photos on which ranges and costs are compared
-HOPELESS = 1.5  # times the loss that the aim allows, on the first photos: the others need not be run
+HOPELESS = 1.3  # times the loss that the aim allows, as the first photos have it: the others need not be run
 Span = tuple[float, float]  # low and high
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
 
@@ -140,14 +140,21 @@ def quantize_hub(
         return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, method), COSTED_PHOTOS)))
 
     trials: list[Trial] = []
+    glances: list[float] = []  # each trial's loss on the first photos, as a share of what the aim allows
+
+    def hopeless(glance: Score) -> bool:
+        glances.append(aim.excess(glance))
+        return bool(trials) and plan is None and not survey and glances[-1] > HOPELESS * glances[0] / trials[0].excess
 
     def measure(floats: frozenset[str]) -> Trial:
         report(f"choosing convolutions, trial {len(trials) + 1}")
         made = quantized(floats, method)
-        patient = survey or plan is not None
-        score = judge.score(made, hopeless=lambda glance: not patient and aim.excess(glance) > HOPELESS)
+        score = judge.score(made, hopeless=hopeless)
+        excess = aim.excess(score)
+        if score.photos < len(first):  # what the others would have added is known from the first trial
+            excess *= trials[0].excess / glances[0]
         share = sum(macs for name, macs in work.items() if name not in floats) / total
-        trials.append(Trial(floats, share, _weight_bytes(made), score, aim.excess(score)))
+        trials.append(Trial(floats, share, _weight_bytes(made), score, excess))
         return trials[-1]
 
     floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8)
@@ -157,9 +164,8 @@ def quantize_hub(
     if plan is None and (survey or chosen.excess > 1):
         spans = {name: span for name, (_, span) in ranges[method].items()}
         sensitivity = Sensitivity(model, prepared, judge, spans, aim, total)
-        if sensitivity.judge is not judge:
-            report("measuring what int8 costs")
-            sensitivity.calibrate(names, judge.score(quantized(frozenset(), method), COSTED_PHOTOS))
+        report("measuring what int8 costs")
+        sensitivity.calibrate(names, chosen.excess)
         for index, name in enumerate(names, start=1):
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
             scores[name] = sensitivity.score([name])

@@ -12,6 +12,7 @@ from math import ceil, gcd, prod
 import numpy as np
 import onnx_ir as ir
 
+from quantize.bounds import cut, find_bounds
 from quantize.graph import add_initializer, append_observers, values_by_name
 from quantize.runtime import Sample, open_session, run
 from validate.errors import BrushportError
@@ -112,21 +113,25 @@ def calibrate(model: ir.Model, names: Sequence[str], samples: Iterable[Sample]) 
 
 
 def _reducing(model: ir.Model, names: Sequence[str]) -> ir.Model:
-    """A copy of ``model`` whose outputs are minimum, maximum and a thinned-out copy of each of ``names``."""
+    """A copy of ``model`` whose outputs are minimum, maximum and a thinned-out copy of each of ``names``.
+
+    All of them after the tensor was cut to its bounds, where it has any (:mod:`quantize.bounds`).
+    """
+    bounds = find_bounds(model)
     model = model.clone()
     graph = model.graph
     values = values_by_name(graph)
     graph.outputs.clear()
     observers = []
     for name in names:
-        value = values[name]
+        value, cutting = cut(graph, values[name], bounds.get(name))
         minimum = ir.node("ReduceMin", [value], {"keepdims": 0})
         maximum = ir.node("ReduceMax", [value], {"keepdims": 0})
         flat = ir.node("Reshape", [value, _integer(graph, f"{name}_flat", -1)])
-        bounds = {"start": 0, "end": 2**31 - 1, "axis": 0, "step": _step(prod(value.shape))}
-        numbers = [_integer(graph, f"{name}_{what}", number) for what, number in bounds.items()]
+        picked = {"start": 0, "end": 2**31 - 1, "axis": 0, "step": _step(prod(values[name].shape))}
+        numbers = [_integer(graph, f"{name}_{what}", number) for what, number in picked.items()]
         thinned = ir.node("Slice", [flat.outputs[0], *numbers])
-        observers.append([minimum, maximum, flat, thinned])
+        observers.append([*cutting, minimum, maximum, flat, thinned])
         for node, suffix in ((minimum, "min"), (maximum, "max"), (thinned, "thinned")):
             output = node.outputs[0]
             output.name, output.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)

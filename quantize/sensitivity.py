@@ -46,11 +46,11 @@ class Sensitivity:
             samples = [halved_sample(sample) for sample in judge.samples[:PHOTOS]]
             self.judge, self.graph = Judge(reference, samples, judge.outputs), small
 
-    def calibrate(self, names: Iterable[str], score: Score) -> None:
-        """Let costs add up to those of ``score``, which is that of all ``names`` in int8 at full size."""
+    def calibrate(self, names: Iterable[str], excess: float) -> None:
+        """Let costs add up to ``excess``, which all ``names`` in int8 cost at full size, on all photos."""
         total = self.aim.excess(self.score(names))
-        if 0 < total < float("inf"):
-            self.scale = self.aim.excess(score) / total
+        if 0 < total < float("inf") and excess < float("inf"):
+            self.scale = excess / total
 
     def score(self, names: Iterable[str]) -> Score:
         """How well the graph paints with ``names`` alone in int8, at the size that is measured at."""

@@ -176,3 +176,16 @@ def test_the_room_imports_neither_torch_nor_another_room():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "quantize" in loaded
     assert not {"torch", "tensorflow", "export", "training", "coremltools"} & set(loaded)
+
+
+def test_a_trial_that_is_given_up_counts_as_if_all_photos_had_been_seen(model, monkeypatch):
+    """With a flat photo first, a glance sees less than there is; what it sees is set against the first trial's."""
+    feeds = samples(model, 6)
+    feeds[0] = feeds[1] = {"image": np.full((1, 3, 48, 48), 0.5, np.float32)}
+    monkeypatch.setattr("quantize.quantizer.HOPELESS", 0.0)  # each trial after the first is given up
+    with pytest.raises(UnsupportedError, match="does not bear int8"):
+        quantize_hub(model, feeds, **ports(model), aim=Aim(0.9999, 0.0))
+    monkeypatch.undo()
+    whole = quantize_hub(model, feeds, **ports(model), aim=Aim(0.99, 0.0), survey=True)
+    assert {trial.score.photos for trial in whole.trials} == {6}
+    assert whole.chosen.excess <= 1

@@ -34,7 +34,7 @@ def test_large_ones_at_half_the_size_with_costs_that_add_up_as_at_full_size(meas
     monkeypatch.setattr(sensitivity, "LEAST_SIDE", 64)
     small = make()
     assert small.judge.expected[0][0].shape == (1, 3, 48, 48)
-    small.calibrate(names, full.score(names))
+    small.calibrate(names, full.cost(names))
     assert small.cost(names) == pytest.approx(full.cost(names))
     alone = [[one.cost([name]) for name in names] for one in (full, small)]
     assert np.argmax(alone[0]) == np.argmax(alone[1])
