@@ -19,7 +19,7 @@ HELD = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOO
 SMALL_INTEGERS = (ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16)
 """Integers that are held as int32: only operators whose results stay in range take them, since nothing wraps there."""
 
-QUANTIZERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 """Operators that read and write real 8-bit values."""
 
 _CLOSED = frozenset(

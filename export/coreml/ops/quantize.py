@@ -1,6 +1,7 @@
 """Q/DQ: 8-bit weights stored as 8-bit, 8-bit activations through iOS 17's ``quantize`` and ``dequantize``.
 
-Core ML has no activations that are rounded by extremes found at run time: where a hub asks for that, they stay floats.
+Core ML has no activations that are rounded by extremes found at run time: where a hub asks for that, they stay floats
+(:mod:`export.hub.dynamic_rounding`).
 """
 
 from __future__ import annotations
@@ -46,8 +47,6 @@ def quantize_linear(call: Call) -> Any:
 def dequantize_linear(call: Call) -> Any:
     """``(q − zero_point)·scale``; of a constant, 8-bit data in the file, or a float constant for wider integers."""
     _no_blocks(call)
-    if _undoes_dynamic(call.node):
-        return mb.identity(x=Call(call.node.inputs[0].producer(), call.values).var(0))
     scale = call.required(1, "scale")
     dtype, data = call.dtype(0).name, call.array(0)
     axis = call.axis(1) if scale.size > 1 else 0
@@ -66,31 +65,6 @@ def dequantize_linear(call: Call) -> Any:
     if dtype not in _EIGHT_BIT:
         raise call.unsupported(f"dequantization of {dtype.lower()}")
     return _computed(call)
-
-
-@lowers("DynamicQuantizeLinear", since=11)
-def dynamic_quantize_linear(call: Call) -> Any:
-    """``y = clip(round(x/scale) + zero, 0, 255)``, with the scale that takes 0 and the extremes of ``x`` to bytes.
-
-    Computed where something else than its own DequantizeLinear reads it; nothing of it is left where nothing does.
-    """
-    x = call.var(0)
-    axes = list(range(len(x.shape)))
-    low = mb.minimum(x=mb.reduce_min(x=x, axes=axes, keep_dims=False), y=np.float32(0))
-    high = mb.maximum(x=mb.reduce_max(x=x, axes=axes, keep_dims=False), y=np.float32(0))
-    span = mb.mul(x=mb.sub(x=high, y=low), y=np.float32(1 / 255))
-    scale = mb.select(cond=mb.equal(x=span, y=np.float32(0)), a=np.float32(1), b=span)
-    zero = mb.clip(x=mb.round(x=mb.real_div(x=mb.sub(x=np.float32(0), y=low), y=scale)), alpha=0.0, beta=255.0)
-    steps = mb.add(x=mb.round(x=mb.real_div(x=x, y=scale)), y=zero)
-    return mb.cast(x=mb.clip(x=steps, alpha=0.0, beta=255.0), dtype="int32"), scale, mb.cast(x=zero, dtype="int32")
-
-
-def _undoes_dynamic(node: ir.Node) -> bool:
-    """Whether a DequantizeLinear gives back what DynamicQuantizeLinear was given, but for its rounding."""
-    source = node.inputs[0].producer()
-    if source is None or source.op_type != "DynamicQuantizeLinear":
-        return False
-    return len(node.inputs) == 3 and list(node.inputs) == list(source.outputs)
 
 
 def stored_weight(call: Call) -> Call | None:
@@ -129,7 +103,7 @@ def scaled_for_fp16(call: Call, *, transposed: bool = False, alpha: float = 1.0)
 
 def _is_quantized(node: ir.Node) -> bool:
     """Whether a DequantizeLinear reads 8-bit values that the program computes with a constant scale."""
-    return node.inputs[0].dtype.name in _EIGHT_BIT and not _undoes_dynamic(node)
+    return node.inputs[0].dtype.name in _EIGHT_BIT
 
 
 def _stored(call: Call, factor: float = 1.0, *, transposed: bool = False) -> Any:

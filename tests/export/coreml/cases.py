@@ -18,11 +18,6 @@ CASES: dict[str, list[Case]] = {
     **SPATIAL,
     **MOVING,
     **NUMBERS,
-    "DynamicQuantizeLinear": [
-        case("DynamicQuantizeLinear", X, outputs=3),
-        case("DynamicQuantizeLinear", X - 3, outputs=3),
-        case("DynamicQuantizeLinear", X * 0, outputs=3),
-    ],
     "QuantizeLinear": [
         case("QuantizeLinear", X, f(0.02), Const(np.array(5, np.int8))),
         case("QuantizeLinear", X, f(0.02), Const(np.array(130, np.uint8))),

@@ -25,7 +25,6 @@ JUMPY = {
     "Floor",
     "Round",
     "QuantizeLinear",
-    "DynamicQuantizeLinear",
     "Less",
     "LessOrEqual",
     "Greater",

@@ -250,6 +250,17 @@ def test_activations_rounded_at_run_time_stay_floats(tmp_path: Path) -> None:
     assert {op.type for op in operations(path)} == {"const", "cast", "constexpr_affine_dequantize", "conv"}
 
 
+def test_what_is_rounded_at_run_time_has_no_other_reader(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["xq", "xs", "xz"], name="quantize_x"),
+        helper.make_node("Cast", ["xq"], ["y"], to=TensorProto.FLOAT, name="reader"),
+    ]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, CHANNELS, 12, 10)) for name in "xy"]
+    model = finish(helper.make_graph(nodes, "rounded", ports[:1], ports[1:]))
+    with pytest.raises(UnsupportedError, match=r"'reader' \(Cast\) reads what 'quantize_x'"):
+        compile_coreml(hub_of(model), tmp_path / "m.mlpackage", io="tensor")
+
+
 def scale_bytes(op: object, package: Path) -> bytes:
     """The raw bytes of a constexpr's ``scale``, from the program or from the weight file."""
     value = op.attributes["scale"]
