@@ -9,7 +9,7 @@ from onnx_ir.tape import Tape
 from export.hub.decompose.registry import decomposes, fixed, number, shape_of, whole
 from export.hub.passes.rewrite import attribute, new_constant, replace
 
-COMPARED = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64)  # as they are; a broken index is no place
+COMPARED = (ir.DataType.INT32, ir.DataType.INT64)  # as they are; ONNX casts any other index to int64, as 2.7 to 2
 
 
 @decomposes("OneHot", 11)
