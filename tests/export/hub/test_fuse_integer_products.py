@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from export.hub.passes.fuse_integer_products import fuse_integer_products
-from tests.export.hub.graphs import apply, ops, prepared
+from tests.export.hub.graphs import apply, ops, prepared, rewritten, run
 
 PICTURE = "g (float[1,4,6,7] x) => (float[1,C,H,W] y)"
 ROWS = "g (float[2,3,8] x) => (float[2,3,C] y)"
@@ -11,7 +11,7 @@ WEIGHTS = {
     "w": RANDOM.integers(0, 256, (5, 4, 3, 3), np.uint8),
     "ws": np.float32(0.02),
     "wz": np.uint8(120),
-    "i": RANDOM.integers(-127, 128, (5, 4, 3, 3), np.int8),
+    "i": RANDOM.integers(-120, 121, (5, 4, 3, 3), np.int8),
     "is": RANDOM.uniform(0.01, 0.1, (5, 1, 1)).astype(np.float32),
     "iz": RANDOM.integers(-3, 4, 5).astype(np.int8),
     "grouped": RANDOM.integers(-127, 128, (4, 2, 1, 1), np.int8),
@@ -37,7 +37,7 @@ def whole(product: str, scales: str = "Mul(s, ws)", last: str = "Mul(f, scale)")
             "Conv",
         ),
         (PICTURE, whole("ConvInteger(q, w, z)"), "Conv"),
-        (PICTURE, whole("ConvInteger(q, i, z, iz)", "Mul(s, is)"), "Conv"),
+        (PICTURE, whole("ConvInteger(q, i, z)", "Mul(s, is)"), "Conv"),
         (PICTURE, whole("ConvInteger<group=2>(q, grouped, z)"), "Conv"),
         (ROWS, whole("MatMulInteger(q, m, z, mz)", "Mul(s, ms)"), "MatMul"),
         (ROWS, whole("MatMulInteger(q, m, z)"), "MatMul"),
@@ -50,6 +50,19 @@ def test_fused(signature, body, left):
     assert ops(model)["DequantizeLinear"] == 2
     weight = next(node for node in model.graph if node.op_type == left).inputs[1].producer().inputs[0]
     assert weight.const_value.numpy().dtype.itemsize == 1
+
+
+def test_fused_with_a_zero_point_for_each_channel():
+    """ONNX allows them, ONNX Runtime's ConvInteger does not: compared with weights from which they are taken off."""
+    centered = WEIGHTS["i"] - WEIGHTS["iz"].reshape(-1, 1, 1, 1)
+    plain = prepared(PICTURE, whole("ConvInteger(q, i, z)", "Mul(s, is)"), WEIGHTS | {"i": centered})
+    model = prepared(PICTURE, whole("ConvInteger(q, i, z, iz)", "Mul(s, is)"), WEIGHTS)
+    assert rewritten(fuse_integer_products, model) == 1
+    weight = next(node for node in model.graph if node.op_type == "Conv").inputs[1].producer()
+    assert weight.inputs[0].const_value.numpy().dtype == np.int8
+    assert weight.inputs[2].const_value.numpy().tolist() == WEIGHTS["iz"].tolist()
+    (expected,), (painted,) = run(plain), run(model)
+    np.testing.assert_allclose(painted, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
