@@ -1,4 +1,4 @@
-"""Rounding a weight and letting those not yet rounded make up for it (OBS; GPTQ and SparseGPT, Frantar et al., 2022-23).
+"""Rounding a weight and letting the others make up for it (OBS; GPTQ and SparseGPT, Frantar et al., 2022-23).
 
 A node's outputs are rows ``w`` of its weight times patches ``x`` of its input. Changing w to w' costs (w - w') H
 (w - w')^T over the patches seen, with the Gram matrix H = sum x x^T. Once w_i is fixed at w'_i, the best the others can
@@ -71,7 +71,7 @@ class Gram:
 def grams(model: ir.Model, samples: Iterable[Sample], names: Iterable[str]) -> dict[str, Gram]:
     """The :class:`Gram` of each weight ``names`` of ``model`` that one node alone reads, over patches of ``samples``.
 
-    Weights of convolutions over other than two axes, of those with ``auto_pad`` and of products of batches are left out.
+    Weights of convolutions over other than two axes, of those with ``auto_pad`` and of products of batches stay out.
     """
     wanted = set(names)
     nodes = [node for node in model.graph if node.op_type in WEIGHTED and node.inputs[1] is not None]

@@ -69,6 +69,6 @@ def test_a_float_kernel_in_an_int8_file_is_not_kept(tmp_path, monkeypatch, targe
         return hub.with_model(quantized.model), real(hub, precision, options, report)[1]
 
     monkeypatch.setattr(export.api, "prepare", forgetful)
-    with pytest.raises(QualityError, match="is not int8 where its plan says so: .*'conv3' became"):
+    with pytest.raises(QualityError, match=r"is not int8 where its plan says so: .*'conv3' became"):
         export_model(painter, target, precision="int8", output=tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
