@@ -7,7 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from quantize import quantize_hub
-from quantize.judge import Aim, Judge
+from quantize.judge import GLANCE, Aim, Judge
+from quantize.quantizer import HOPELESS
 from tests.quantize.graphs import Builder, decibels, ports, run, samples, style_net
 from validate.errors import BrushportError, UnsupportedError
 from validate.ports import Port
@@ -178,14 +179,37 @@ def test_the_room_imports_neither_torch_nor_another_room():
     assert not {"torch", "tensorflow", "export", "training", "coremltools"} & set(loaded)
 
 
-def test_a_trial_that_is_given_up_counts_as_if_all_photos_had_been_seen(model, monkeypatch):
-    """With a flat photo first, a glance sees less than there is; what it sees is set against the first trial's."""
+@pytest.fixture(scope="module")
+def hardest_first(model):
+    """Calibration photos; those on which int8 costs the most come first, so that a glance sees more than the mean."""
     feeds = samples(model, 6)
-    feeds[0] = feeds[1] = {"image": np.full((1, 3, 48, 48), 0.5, np.float32)}
+    all_int8 = quantize_hub(model, feeds, **ports(model), aim=Aim(0.0, 0.0)).model
+    return sorted(feeds, key=lambda feed: Judge(model, [feed], ports(model)["outputs"]).score(all_int8).ssim)
+
+
+def test_a_trial_that_is_given_up_counts_as_if_all_photos_had_been_seen(model, hardest_first, monkeypatch):
+    """What the first photos lose is set against what they lost in the first trial, which saw all of them."""
+    all_int8 = quantize_hub(model, hardest_first, **ports(model), aim=Aim(0.0, 0.0))
+    aim = Aim((1 + all_int8.calibration_score.ssim) / 2, 0.0)
+    glance = Judge(model, hardest_first[:GLANCE], ports(model)["outputs"]).score(all_int8.model)
+    patient = quantize_hub(model, hardest_first, **ports(model), aim=aim, survey=True).trials
+    assert {trial.score.photos for trial in patient} == {6}
     monkeypatch.setattr("quantize.quantizer.HOPELESS", 0.0)  # each trial after the first is given up
-    with pytest.raises(UnsupportedError, match="does not bear int8"):
-        quantize_hub(model, feeds, **ports(model), aim=Aim(0.9999, 0.0))
-    monkeypatch.undo()
-    whole = quantize_hub(model, feeds, **ports(model), aim=Aim(0.99, 0.0), survey=True)
-    assert {trial.score.photos for trial in whole.trials} == {6}
-    assert whole.chosen.excess <= 1
+    first, *hasty = quantize_hub(model, hardest_first, **ports(model), aim=aim).trials
+    assert first.excess == pytest.approx(2)
+    assert {trial.score.photos for trial in hasty} == {GLANCE}
+    for trial in hasty:
+        assert trial.excess / aim.excess(trial.score) == pytest.approx(first.excess / aim.excess(glance))
+    whole = next(trial.excess for trial in patient if trial.floats == hasty[0].floats)
+    seen, counted = (abs(np.log(excess / whole)) for excess in (aim.excess(hasty[0].score), hasty[0].excess))
+    assert counted < seen / 2
+
+
+def test_hard_photos_in_front_do_not_make_a_plan_hopeless(model, hardest_first):
+    """A plan that reaches the aim in the mean is found, though the first photos alone lose far more than is allowed."""
+    aim = Aim(0.98, 0.0)
+    result = quantize_hub(model, hardest_first, **ports(model), aim=aim)
+    glance = Judge(model, hardest_first[:GLANCE], ports(model)["outputs"]).score(result.model)
+    assert result.chosen.excess <= 1 < HOPELESS < aim.excess(glance)
+    assert result.chosen.score.photos == 6
+    assert result.int8_share > 0.5
