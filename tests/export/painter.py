@@ -7,23 +7,27 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def save_painter(path, *, size=("height", "width"), metadata=True, op="Sigmoid"):
-    """Write the network to ``path``; ``op`` is its last operator, ``size`` its height and width."""
+def save_painter(path, *, size=("height", "width"), metadata=True, op="Sigmoid", channels=8):
+    """Write the network to ``path``; ``op`` is its last operator, ``size`` its height and width.
+
+    From 19 ``channels`` on, the weights of its first and last convolution are worth a small form of their own
+    (:data:`quantize.weights.LEAST_SIZE`).
+    """
     random = np.random.default_rng(3)
 
     def constant(name, value):
         return numpy_helper.from_array(np.asarray(value, np.float32), name)
 
     weights = [
-        constant("first", random.standard_normal((8, 3, 3, 3)) * 0.3),
-        constant("first_bias", random.standard_normal(8) * 0.1),
-        constant("depthwise", random.standard_normal((8, 1, 3, 3)) * 0.4),
-        constant("last", random.standard_normal((3, 8, 3, 3)) * 0.15),
+        constant("first", random.standard_normal((channels, 3, 3, 3)) * 0.3),
+        constant("first_bias", random.standard_normal(channels) * 0.1),
+        constant("depthwise", random.standard_normal((channels, 1, 3, 3)) * 0.4),
+        constant("last", random.standard_normal((3, channels, 3, 3)) * 0.15 * (8 / channels) ** 0.5),
         constant("last_bias", [0.3, -0.2, 0.1]),
-        constant("ones", np.ones(8)),
-        constant("zeros", np.zeros(8)),
-        constant("scales", 1 + 0.5 * random.standard_normal((2, 8))),
-        constant("shifts", 0.3 * random.standard_normal((2, 8))),
+        constant("ones", np.ones(channels)),
+        constant("zeros", np.zeros(channels)),
+        constant("scales", 1 + 0.5 * random.standard_normal((2, channels))),
+        constant("shifts", 0.3 * random.standard_normal((2, channels))),
         numpy_helper.from_array(np.array([2, 3], np.int64), "plane"),
     ]
     pads = {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}
@@ -37,7 +41,7 @@ def save_painter(path, *, size=("height", "width"), metadata=True, op="Sigmoid")
         helper.make_node("Unsqueeze", ["shift2", "plane"], ["shift4"], "shift4d"),
         helper.make_node("Add", ["c", "shift4"], ["d"], "shifted"),
         helper.make_node("Relu", ["d"], ["e"], "relu"),
-        helper.make_node("Conv", ["e", "depthwise"], ["f"], "conv2", group=8, **pads),
+        helper.make_node("Conv", ["e", "depthwise"], ["f"], "conv2", group=channels, **pads),
         helper.make_node("Conv", ["f", "last", "last_bias"], ["g"], "conv3", **pads),
         helper.make_node(op, ["g"], ["painting"], "paint"),
     ]
