@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.hub_batches import HubBatches
 from training.hub_network import HubNetwork
@@ -16,8 +15,9 @@ from validate.errors import BrushportError
 from validate.files import replacing
 
 LARGEST_GRADIENT = 1.0  # norm that gradients are clipped to
-SMOOTHED = 50  # losses that the one shown is the mean of
+SMOOTHED = 50  # losses that the one reported is the mean of
 WARM_UP = 20  # steps at which the learning rate rises
+Watch = Callable[[int, float], None]
 
 
 def distill(
@@ -31,16 +31,16 @@ def distill(
     groups: list[dict] | None = None,
     checkpoint: Path | None = None,
     every: int = 100,
-    progress: Progress | None = None,
-    what: str = "distilling",
+    watch: Watch = lambda done, loss: None,
 ) -> list[float]:
     """Train ``student`` in place to give what ``teacher`` gives for ``batches``; the loss of every step.
 
     ``groups`` are Adam's, for parameters of other rates than ``learning_rate``; all that can be trained by default.
     Adam, its rate rising for ``WARM_UP`` steps and then falling to zero as a cosine. ``checkpoint`` is a file that
     every ``every`` steps replaces: where it exists already, the run goes on from there, with the batches that an
-    uninterrupted one would have seen. Raises :class:`BrushportError` when the loss is no longer a number, or the
-    checkpoint is one of another run.
+    uninterrupted one would have seen. ``watch`` is told, after every step, how many are done and the mean of
+    the latest losses. Raises :class:`BrushportError` when the loss is no longer a number, or the checkpoint is one of
+    another run.
     """
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(groups or parameters, lr=learning_rate)
@@ -53,7 +53,6 @@ def distill(
         milestones=[min(WARM_UP, steps)],
     )
     losses = _resume(checkpoint, student, optimizer, schedule, steps) if checkpoint else []
-    task = progress.add_task(what, total=steps, completed=len(losses), loss="") if progress else None
     saved = time.monotonic()
     while len(losses) < steps:
         inputs = batches(len(losses))
@@ -61,20 +60,26 @@ def distill(
             wanted = teacher(*inputs)
         loss = likeness(student(*inputs), wanted)
         if not torch.isfinite(loss):
-            raise BrushportError(f"The loss is no longer a number at step {len(losses)}; lower --learning-rate.")
+            raise BrushportError(
+                f"Training came apart at step {len(losses) + 1}, the loss is no longer a number: "
+                "use the model without --prune and --learn."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
-        if progress:
-            recent = losses[-SMOOTHED:]
-            progress.update(task, completed=len(losses), loss=f"loss {sum(recent) / len(recent):.4f}")
+        watch(len(losses), _recent(losses))
         if checkpoint and (len(losses) % every == 0 or len(losses) == steps or time.monotonic() - saved > 120):
             _save(checkpoint, student, optimizer, schedule, losses, steps)
             saved = time.monotonic()
     return losses
+
+
+def _recent(losses: list[float]) -> float:
+    recent = losses[-SMOOTHED:]
+    return sum(recent) / len(recent)
 
 
 def _save(path: Path, student, optimizer, schedule, losses: list[float], steps: int) -> None:
@@ -114,14 +119,3 @@ def load_checkpoint(path: Path) -> dict:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises what pickle, zip and its own reader raise
         raise BrushportError(f"'{path}' is no checkpoint of this program; remove it to begin anew.") from error
-
-
-def progress_bar() -> Progress:
-    """The bar that :func:`distill` moves."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )

@@ -25,8 +25,11 @@ def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     offsets = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2
     window = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     window = window / window.sum()
-    planes = torch.cat([a, b, a * a, b * b, a * b]).flatten(0, 1)[:, None]
-    planes = F.conv2d(F.conv2d(planes, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
+    planes = torch.cat([a, b, a * a, b * b, a * b]).flatten(0, 1)[None]
+    # Each plane a channel of its own: as a batch of single planes, one gradient takes 20 times as long.
+    count = planes.shape[1]
+    planes = F.conv2d(planes, window.view(1, 1, -1, 1).expand(count, -1, -1, -1), groups=count)
+    planes = F.conv2d(planes, window.view(1, 1, 1, -1).expand(count, -1, -1, -1), groups=count)[0]
     mean_a, mean_b, aa, bb, ab = planes.chunk(5)
     product, squares = mean_a * mean_b, mean_a**2 + mean_b**2
     value = (2 * product + C1) * (2 * (ab - product) + C2) / ((squares + C1) * (aa + bb - squares + C2))

@@ -143,8 +143,8 @@ def choose(
                 best = price, family, block
         if best is None:
             raise UnsupportedError(
-                f"Removing channels leaves {work.total(gone) / 1e6:.0f} million of this network's multiply-accumulates "
-                f"at least, and {goal / 1e6:.0f} are asked for: give --prune a larger share."
+                f"Removing channels leaves {work.total(gone) / 1e6:.3g} million of this network's multiply-accumulates "
+                f"at least, and {goal / 1e6:.3g} are asked for: give --prune a larger share."
             )
         _, family, block = best
         chosen[id(family)] += block

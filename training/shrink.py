@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import onnx_ir as ir
-from rich.progress import Progress
 
 from export.hub import Hub
-from training.distill import distill
+from training.distill import Watch, distill
 from training.hub_batches import HubBatches, Photos
 from training.hub_network import HubNetwork
 from training.likeness import Likeness, Score, compare
@@ -56,15 +55,17 @@ def prune_hub(
     batch: int = BATCH,
     learning_rate: float = LEARNING_RATE,
     seed: int = 0,
-    progress: Progress | None = None,
+    checkpoint_every: int = 100,
+    watch: Watch = lambda done, loss: None,
     report: Callable[[str], None] = lambda step: None,
 ) -> Shrunk:
     """Remove channels of ``hub`` until ``share`` of its multiply-accumulates are left, and distill for ``steps``.
 
     ``photos`` is a folder to learn on, scikit-image's own for None; a few of them are only judged by. ``folder`` keeps
     what an interrupted run needs: called again with the same settings, it goes on from there. ``report`` is told each
-    step as it begins. Raises :class:`BrushportError` for settings that do not fit, among them a folder of another
-    run, and :class:`UnsupportedError` for a network that cannot be pruned so far, or trained.
+    step as it begins, ``watch`` every step of distillation (:func:`training.distill.distill`). Raises
+    :class:`BrushportError` for settings that do not fit, among them a folder of another run, and
+    :class:`UnsupportedError` for a network that cannot be pruned so far, or trained.
     """
     if not 0 < share < 1:
         raise BrushportError(f"--prune {share:g} is to be the share of the work that is left, between 0 and 1.")
@@ -109,7 +110,8 @@ def prune_hub(
         steps=steps,
         learning_rate=learning_rate,
         checkpoint=folder / "checkpoint.pt",
-        progress=progress,
+        every=checkpoint_every,
+        watch=watch,
     )
     report("judging")
     score = compare(dense, student, hub.outputs, batches.whole(known.judged))

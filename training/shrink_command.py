@@ -7,14 +7,17 @@ from pathlib import Path
 
 import onnx_ir as ir
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from export.hub import load_hub
-from training.distill import progress_bar
+from training.distill import Watch
 from training.shrink import STEPS, Shrunk, clear, prune_hub
 from validate.command import console
 from validate.errors import BrushportError
 from validate.files import replacing
+
+LINES = 20  # that a log gets of a run
 
 
 def prune(
@@ -37,21 +40,49 @@ def prune(
     if output.exists() and hub.source and output.samefile(hub.source):
         raise BrushportError(f"{output} is the model itself; choose another --output.")
     folder = output.with_name(f"{output.stem}-run")
-    with progress_bar() as progress:
+    steps = STEPS if steps is None else steps
+    with _bar() as bar:
         result = prune_hub(
             hub,
             share,
             folder,
             photos=photos,
-            steps=STEPS if steps is None else steps,
-            progress=progress,
-            report=lambda step: progress.console.print(escape(step)),
+            steps=steps,
+            watch=_watching(bar, steps),
+            report=lambda step: bar.console.print(escape(step)),
         )
     with replacing(output) as temporary:
         ir.save(result.model, temporary)
     clear(folder)
     show(result, output)
     return output
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("distilling"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _watching(bar: Progress, steps: int) -> Watch:
+    """What moves ``bar``, or where there is no terminal prints a line now and then."""
+    task = None
+
+    def watch(done: int, loss: float) -> None:
+        nonlocal task
+        if console.is_terminal:
+            task = bar.add_task("", total=steps, loss=loss) if task is None else task
+            bar.update(task, completed=done, loss=loss)
+        elif done % max(1, steps // LINES) == 0:
+            console.print(f"step {done} of {steps}, loss {loss:.4f}", highlight=False)
+
+    return watch
 
 
 def show(result: Shrunk, output: Path) -> None:
@@ -64,8 +95,8 @@ def show(result: Shrunk, output: Path) -> None:
     console.print(table)
     console.print(
         f"{result.macs_after / result.macs_before:.1%} of the multiply-accumulates are left "
-        f"({result.macs_before / 1e6:.0f} to {result.macs_after / 1e6:.0f} million); {result.score} against the dense "
-        f"network on {result.judged} photos outside the {result.steps} steps",
+        f"({result.macs_before / 1e6:.3g} to {result.macs_after / 1e6:.3g} million); {result.score} against the dense "
+        f"network on {result.judged} photo{'s' if result.judged > 1 else ''} outside training",
         soft_wrap=True,
         highlight=False,
     )

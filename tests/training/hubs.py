@@ -59,10 +59,12 @@ def in_torch(network: HubNetwork, inputs: list[np.ndarray]) -> list[np.ndarray]:
     return [r.numpy() for r in (results if isinstance(results, tuple) else (results,))]
 
 
-def painter(path, side: int = 32, twins: bool = False, wide: int = 16):
+def painter(path, side: int = 32, twins: bool = False, wide: int = 16, shuffled: bool = False):
     """A hub with skips, a residual sum, depthwise convolutions, a gate and conditional norms of two styles.
 
-    With ``twins``, the second half of the first convolution's channels doubles the first half, norms and all.
+    With ``twins``, the second half of the first convolution's channels doubles the first half, norms, depthwise
+    convolutions and all.
+    With ``shuffled``, channels become pixels on the way up.
     """
     random = np.random.default_rng(0)
     nodes, constants = [], []
@@ -77,8 +79,8 @@ def painter(path, side: int = 32, twins: bool = False, wide: int = 16):
 
     def conv(x: str, name: str, shape: tuple[int, ...], bias: bool = True, **attributes) -> str:
         weight = random.normal(size=shape).astype(np.float32) / np.sqrt(np.prod(shape[1:]))
-        if twins and name == "first":
-            weight[wide // 2 :] = weight[: wide // 2]
+        if twins and name in ("first", "depthwise", "over"):
+            weight[-wide // 2 :] = weight[-wide : -wide // 2]
         inputs = [x, constant(f"{name}_w", weight.astype(np.float32))]
         if bias:
             inputs.append(constant(f"{name}_b", (0.1 * random.normal(size=shape[0])).astype(np.float32)))
@@ -107,8 +109,11 @@ def painter(path, side: int = 32, twins: bool = False, wide: int = 16):
     gate = node("HardSigmoid", [conv(pooled, "gate", (20, 20, 1, 1))], "gate_a", alpha=1 / 6, beta=0.5)
     inner = node("Mul", [inner, gate], "gated")
     x = node("Add", [x, conv(inner, "outer", (24, 20, 1, 1))], "sum")
-    scales = constant("scales", np.array([1, 1, 2, 2], np.float32))
-    up = node("Resize", [conv(x, "narrow", (8, 24, 1, 1)), "", scales], "up", mode="linear")
+    if shuffled:
+        up = node("DepthToSpace", [conv(x, "narrow", (32, 24, 1, 1))], "up", blocksize=2)
+    else:
+        scales = constant("scales", np.array([1, 1, 2, 2], np.float32))
+        up = node("Resize", [conv(x, "narrow", (8, 24, 1, 1)), "", scales], "up", mode="linear")
     x = node("Concat", [up, skip], "joined", axis=1)
     x = conv(x, "over", (8 + wide, 1, 3, 3), group=8 + wide)
     x = node("Relu", [conv(x, "join", (16, 8 + wide, 1, 1))], "join_a")
