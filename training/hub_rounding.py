@@ -3,10 +3,14 @@
 A tensor is rounded to q = clip(round(x / s) + z, low, high) and read as (q - z) s. Backwards, rounding counts as
 the identity and clipping as what it is (Bengio, Léonard and Courville, "Estimating or Propagating Gradients Through
 Stochastic Neurons", 2013; Jacob et al., "Quantization and Training of Neural Networks", CVPR 2018, section 3).
-Scales and zero points stay as they are.
+So s has a gradient, too: where x is clipped, that of the range's end, elsewhere that of the rounding error (Esser et
+al., "Learned Step Size Quantization", ICLR 2020). :func:`train_scales` lets the activations' scales be trained as
+factors of what they were; zero points and weights' scales stay.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import onnx_ir as ir
@@ -45,8 +49,29 @@ def _parameters(node: ir.Node, dtype: np.dtype) -> tuple[torch.Tensor, torch.Ten
     return _along(scale, axis, rank), _along(np.zeros(1, dtype) if zero_point is None else zero_point, axis, rank)
 
 
+class Scale(nn.Module):
+    """The scale of what is rounded, which nodes may share; ``stretch`` is the logarithm of its factor once trained."""
+
+    def __init__(self, scale: torch.Tensor, shape: tuple[int, ...]):
+        super().__init__()
+        self.register_buffer("first", scale)
+        self.shape = shape  # as ONNX has it
+        self.stretch: nn.Parameter | None = None
+
+    def forward(self) -> torch.Tensor:
+        """The scale."""
+        return self.first if self.stretch is None else self.first * self.stretch.exp()
+
+    @property
+    def held(self) -> dict[int, torch.Tensor]:
+        """A trained scale, a scalar, in its place among a node's inputs."""
+        return {} if self.stretch is None else {1: self().reshape(self.shape)}
+
+
 class Quantize(nn.Module):
     """QuantizeLinear with constant scale and zero point; what it gives are whole numbers, kept in float32."""
+
+    fixed = True
 
     def __init__(self, node: ir.Node):
         super().__init__()
@@ -54,12 +79,17 @@ class Quantize(nn.Module):
         limits = np.iinfo(dtype)
         self.low, self.high = int(limits.min), int(limits.max)
         scale, zero_point = _parameters(node, dtype)
-        self.register_buffer("scale", scale)
+        self.scale = Scale(scale, required(node, 1).shape)
         self.register_buffer("zero_point", zero_point)
 
     def forward(self, x: torch.Tensor, *_: None) -> torch.Tensor:
         """Any shape to the same."""
-        return (rounded(x / self.scale) + self.zero_point).clamp(self.low, self.high)
+        return (rounded(x / self.scale()) + self.zero_point).clamp(self.low, self.high)
+
+    @property
+    def held(self) -> dict[int, torch.Tensor]:
+        """The scale, where it is trained."""
+        return self.scale.held
 
 
 @operator("QuantizeLinear")
@@ -99,21 +129,27 @@ class Dequantize(nn.Module):
         self.fixed = constant(node, 1) is not None
         if self.fixed:
             scale, zero_point = _parameters(node, np.dtype(np.int8))
-            self.register_buffer("scale", scale)
+            self.scale = Scale(scale, required(node, 1).shape)
             self.register_buffer("zero_point", zero_point)
 
     def forward(self, q: torch.Tensor, scale: torch.Tensor | None = None, zero_point: torch.Tensor | None = None):
         """Any shape to the same."""
         if self.fixed:
-            return (q - self.zero_point) * self.scale
+            return (q - self.zero_point) * self.scale()
         return (q - zero_point) * scale
+
+    @property
+    def held(self) -> dict[int, torch.Tensor]:
+        """The scale, where it is trained."""
+        return self.scale.held if self.fixed else {}
 
 
 class RoundedConstant(nn.Module):
     """DequantizeLinear of a constant: what is trained is the constant before it was rounded, in units of its steps.
 
     So one learning rate serves all weights. Weights of 8 bits that leave their lowest number out go on doing so.
-    A bias of 32 bits is not rounded in training, and its unit is ``BIAS_UNITS`` steps.
+    A bias of 32 bits is not rounded in training, and its unit is ``BIAS_UNITS`` steps. Where the scale of what it is
+    added to is trained, ``product`` says so: it is rounded in steps of that scale times the weights'.
     """
 
     def __init__(self, node: ir.Node):
@@ -127,6 +163,8 @@ class RoundedConstant(nn.Module):
         scale, zero_point = _parameters(node, array.dtype)
         self.register_buffer("scale", scale)
         self.register_buffer("zero_point", zero_point)
+        self.scale_shape = required(node, 1).shape
+        self.product: tuple[Scale, RoundedConstant] | None = None
         self.is_bias = limits.bits > 16
         self.unit = BIAS_UNITS if self.is_bias else 1
         centered = array.astype(np.float64) - np.asarray(zero_point, np.float64)
@@ -141,11 +179,18 @@ class RoundedConstant(nn.Module):
 
     @property
     def held(self) -> dict[int, torch.Tensor]:
-        """The whole numbers."""
-        q = torch.round(self.steps.detach().double() * self.unit) + self.zero_point.double()
+        """The whole numbers, and the scale where it follows another."""
+        steps, scale = self.steps.detach().double() * self.unit, {}
+        if self.product is not None:
+            activation, weight = self.product
+            followed = (activation().detach().double() * weight.scale.double().flatten()).float()
+            followed = followed.expand(self.scale.numel()).reshape(self.scale.shape)
+            steps = steps * self.scale.double() / followed.double()
+            scale = {1: followed.reshape(self.scale_shape)}
+        q = torch.round(steps) + self.zero_point.double()
         limits = np.iinfo(self.dtype)
         low, high = (-INT32_HIGH, INT32_HIGH) if limits.bits == 32 else (self.low, self.high)
-        return {0: torch.from_numpy(q.clamp(low, high).numpy().astype(self.dtype))}
+        return {0: torch.from_numpy(q.clamp(low, high).numpy().astype(self.dtype)), **scale}
 
 
 @operator("DequantizeLinear")
@@ -157,3 +202,28 @@ def dequantize_linear(node: ir.Node) -> nn.Module:
     if not np.issubdtype(array.dtype, np.integer) or array.dtype.itemsize > 4:
         raise refused(node, f"holds {array.dtype}")
     return RoundedConstant(node)
+
+
+def train_scales(nodes: Iterable[tuple[ir.Node, nn.Module]]) -> list[nn.Parameter]:
+    """Let the scales of a network's rounded activations be trained; the parameters that do so.
+
+    ``nodes`` are all of the network's (:meth:`HubNetwork.graph_nodes`). Nodes of one scale go on sharing it. What the
+    network takes and gives keeps its own, which holds every 8-bit color exactly.
+    """
+    modules = dict(nodes)
+    pairs = [(node, m) for node, m in modules.items() if isinstance(m, Quantize | Dequantize) and m.fixed]
+    ports = {
+        node.inputs[1].name for node, _ in pairs if node.inputs[0].is_graph_input() or node.outputs[0].is_graph_output()
+    }
+    shared: dict[str, nn.Parameter] = {}
+    for node, module in pairs:
+        name = node.inputs[1].name
+        if name not in ports and module.scale.first.ndim == 0:
+            module.scale.stretch = shared.setdefault(name, nn.Parameter(torch.zeros(())))
+    for node in modules:
+        read = [None if value is None else modules.get(value.producer()) for value in node.inputs]
+        if len(read) == 3 and isinstance(read[0], Dequantize) and all(isinstance(m, RoundedConstant) for m in read[1:]):
+            activation, weight, bias = read
+            if bias.is_bias and activation.fixed and activation.scale.stretch is not None:
+                bias.product = activation.scale, weight
+    return list(shared.values())
