@@ -83,6 +83,7 @@ def export_model(
     plan: str | Path | None = None,
     save_plan: str | Path | None = None,
     pareto: str | Path | None = None,
+    learn: int | None = None,
     report: Report = lambda step: None,
 ) -> ExportResult:
     """Compile ``model`` for ``target``, compare what was written with the hub, and keep it if it paints the same.
@@ -98,7 +99,8 @@ def export_model(
     ``group_size`` gives every so many output channels a palette of their own (w4 and w6, iOS 18); ``sparsity`` is the
     share of zeros among the weights of ``"sparse"``. Of ``"int8"`` alone, ``min_ssim`` and ``min_psnr`` (dB) are what
     the plan is to keep on calibration photos (:class:`quantize.Aim`), ``plan`` is a file to follow instead of a search
-    (:mod:`quantize.planfile`), ``save_plan`` and ``pareto`` say where to write the plan and to draw what was tried.
+    (:mod:`quantize.planfile`), ``save_plan`` and ``pareto`` say where to write the plan and to draw what was tried, and
+    ``learn`` is for how many steps to train what is rounded, which allows for more int8 (:mod:`quantize.learned`).
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
     ``verify`` is for both comparisons, of the hub with the file and of the artifact with the hub.
@@ -114,6 +116,7 @@ def export_model(
     asked = find_precision(destination, precision)
     report = _noting(report)
     planned = {"min_ssim": min_ssim, "min_psnr": min_psnr, "plan": plan, "save_plan": save_plan, "pareto": pareto}
+    planned["learn"] = learn or None
     _check_planned(planned, asked)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
@@ -215,6 +218,8 @@ def _check_planned(planned: dict, precision: str) -> None:
         )
     if planned["min_ssim"] is not None and not 0 <= planned["min_ssim"] <= 1:
         raise BrushportError(f"--min-ssim {planned['min_ssim']:g} is no SSIM; say a number in 0..1.")
+    if planned["learn"] is not None and planned["learn"] < 0:
+        raise BrushportError(f"--learn {planned['learn']} is no number of steps; say 300, or 0 for none.")
 
 
 def _check_weights(precision: str, group_size: int | None, sparsity: float | None) -> None:

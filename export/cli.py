@@ -78,6 +78,12 @@ def export(
     pareto: Annotated[
         Path | None, typer.Option(help="int8: where to draw SSIM against work and size (PNG); tries more plans.")
     ] = None,
+    learn: Annotated[
+        int,
+        typer.Option(
+            min=0, help="int8: train what is rounded for so many steps, so that more can be; try 300 (torch)."
+        ),
+    ] = 0,
     output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("artifacts"),
     floor: Annotated[float | None, typer.Option(help="Least mean SSIM against the hub.", min=0, max=1)] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the hub before keeping.")] = True,
@@ -110,6 +116,7 @@ def export(
         "plan": plan,
         "save_plan": save_plan,
         "pareto": pareto,
+        "learn": learn,
     }
     if model is None and (plan or save_plan or pareto):
         raise BrushportError("--plan, --save-plan and --pareto are of one network: name it.")
@@ -129,8 +136,9 @@ def export(
             results.append(export_model(name, target, **options, report=report))
         for note in results[-1].manifest["notes"]:
             console.print(f"{name}: {note}", soft_wrap=True, highlight=False, markup=False)
-        if planned := plan_sentence(results[-1].manifest):
-            console.print(f"{name}: {planned}", soft_wrap=True, highlight=False, markup=False)
+        for said in (plan_sentence, learning_sentence):
+            if sentence := said(results[-1].manifest):
+                console.print(f"{name}: {sentence}", soft_wrap=True, highlight=False, markup=False)
     show(results)
 
 
@@ -175,6 +183,20 @@ def plan_sentence(facts: dict) -> str | None:
         f"{said['int8_share_of_macs']:.1%} of the multiply-accumulates are planned in int8 at {kept} on calibration "
         f"photos, {stored:.1%} of the weights' bytes are int8; not int8: {', '.join(others[:4]) or 'nothing'}{more}."
     )
+
+
+def learning_sentence(facts: dict) -> str | None:
+    """How learning went, where there was any."""
+    said = facts.get("int8", {}).get("learning")
+    if said is None:
+        return None
+    before, after = (_quality(said[when]) for when in ("before", "after"))
+    return f"{said['steps']} steps of learning on {said['photos']} photos took {before} to {after}: {said['became']}."
+
+
+def _quality(score: dict) -> str:
+    named = {"ssim": "SSIM {:.4f}", "psnr_db": "PSNR {:.1f} dB"}
+    return ", ".join(named[key].format(value) for key, value in score.items()) or "the same picture"
 
 
 def _work(said: dict) -> int:

@@ -37,10 +37,13 @@ def verification_photos(hub: Hub, folder: str | Path | None) -> list[np.ndarray]
 def calibration_samples(
     hub: Hub, folder: str | Path | None, limit: int = CALIBRATION_PHOTOS
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Up to ``limit`` photos as the hub's inputs, one at a time; the bundled ones for None."""
+    """:func:`calibration_photos` as the hub's inputs."""
+    return photo_samples(calibration_photos(hub, folder, limit), hub.inputs)
+
+
+def calibration_photos(hub: Hub, folder: str | Path | None, limit: int = CALIBRATION_PHOTOS) -> Iterator[np.ndarray]:
+    """Up to ``limit`` photos of ``folder``, the bundled ones for None, one at a time, as uint8 HxWx3."""
     size = image_size(hub)
     if folder is None:
-        photos = iterate_default_photos(limit, size, use="calibration")
-    else:
-        photos = iterate_photos(folder, size, limit)
-    return photo_samples(photos, hub.inputs)
+        return iterate_default_photos(limit, size, use="calibration")
+    return iterate_photos(folder, size, limit)

@@ -11,24 +11,29 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from validate.command import console, parse_range, reporting_errors, start
+from validate.command import console, parse_range, parse_size, reporting_errors, start
 from validate.errors import BrushportError
 
 HELD_OUT_PHOTOS = 3
+PRUNING = {"model", "prune", "calibration", "output", "steps", "size", "value_range"}  # options that go together
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 @app.command()
 @reporting_errors
 def quantize(
-    model: Annotated[Path, typer.Argument(help="An .onnx file with static shapes.")],
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="An .onnx file with static shapes; with --prune of any, or a zoo name.")],
     calibration: Annotated[
-        Path | None, typer.Option(help="Folder of photos to calibrate on; default those that scikit-image ships.")
+        Path | None,
+        typer.Option(help="Folder of photos to calibrate and to learn on; default those that scikit-image ships."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Where to write; default NAME-int8.onnx.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write; default NAME-int8.onnx, or NAME-pruned.onnx.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many calibration photos at most.")] = 64,
     min_ssim: Annotated[float, typer.Option(min=0, max=1, help="Mean SSIM to reach on calibration photos.")] = 0.97,
-    min_psnr: Annotated[float | None, typer.Option(help="Mean PSNR in dB to reach as well; default 32.")] = None,
+    min_psnr: Annotated[float | None, typer.Option(help="Mean PSNR in dB to reach as well; default 34.")] = None,
     plan: Annotated[Path | None, typer.Option(help="A plan to follow, as --save-plan writes; no search then.")] = None,
     save_plan: Annotated[Path | None, typer.Option(help="Where to write the plan (YAML), to edit it.")] = None,
     pareto: Annotated[
@@ -40,11 +45,33 @@ def quantize(
     equalize: Annotated[
         bool, typer.Option("--equalize/--no-equalize", help="Rescale convolutions in front of norms, exactly.")
     ] = True,
+    learn: Annotated[
+        int, typer.Option(min=0, help="Train what is rounded for so many steps, so that more of it can be (300, say).")
+    ] = 0,
+    prune: Annotated[
+        float | None,
+        typer.Option(help="Quantize nothing: remove channels until this share of the work is left, and distill."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="--prune: steps of distillation; default 1600.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="--prune: N or HxW in pixels; needed when the model leaves it open.")
+    ] = None,
 ) -> None:
-    """Make a model's convolutions int8 (Q/DQ), as many as the picture bears, and say what it costs."""
+    """Make a model's convolutions int8 (Q/DQ), as many as the picture bears, and say what it costs.
+
+    With --prune, make it smaller in float instead: whole channels go, and what is left learns to paint the same.
+    """
+    given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
+    if prune is not None:
+        choices = {"size": parse_size(size), "value_range": parse_range(value_range)}
+        prune_model(model, prune, given, photos=calibration, output=output, steps=steps, **choices)
+        return
+    if stray := sorted(given & {"steps", "size"}):
+        raise BrushportError(f"--{stray[0]} means nothing without --prune; leave it out.")
     import onnx_ir as ir
 
     from quantize.judge import Aim
+    from quantize.learned import quantize_and_learn
     from quantize.pareto import draw_pareto
     from quantize.planfile import read_plan, write_plan
     from quantize.ports import ports_of
@@ -54,6 +81,7 @@ def quantize(
     from validate.onnx_files import read_value_range
     from validate.photos import iterate_default_photos, iterate_photos, photo_samples
 
+    model = Path(model)
     output = output or Path(f"{model.stem}-int8.onnx")
     stated = parse_range(value_range)
     graph = read_onnx(model)
@@ -63,35 +91,57 @@ def quantize(
     if stated is None:
         raise BrushportError(f"{model} does not say what values its pictures have; add --range 0..1, 0..255 or -1..1.")
     inputs, outputs = ports_of(graph, stated, parse_range(value_range) or read_value_range(graph, "output_range"))
-    size = next((port.shape[2:] for port in inputs if port.is_image), None)
-    if size is None:
+    plane = next((port.shape[2:] for port in inputs if port.is_image), None)
+    if plane is None:
         raise BrushportError(f"{model} takes no picture (1x3xHxW or 1x1xHxW), so photos cannot calibrate it.")
     if calibration is None:
-        photos = iterate_default_photos(limit, size, use="calibration")
+        photos = iterate_default_photos(limit, plane, use="calibration")
     else:
-        photos = iterate_photos(calibration, size, limit)
+        photos = iterate_photos(calibration, plane, limit)
     with console.status("") as status:
-        result = quantize_hub(
-            graph,
-            photo_samples(photos, inputs),
-            inputs=inputs,
-            outputs=outputs,
-            held_out=photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, size), inputs),
-            aim=Aim(min_ssim, min_psnr),
-            plan=None if plan is None else read_plan(plan),
-            survey=pareto is not None,
-            equalize=equalize,
-            report=lambda step: status.update(escape(step)),
-        )
+        options = {
+            "inputs": inputs,
+            "outputs": outputs,
+            "held_out": photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, plane), inputs),
+            "aim": Aim(min_ssim, min_psnr),
+            "plan": None if plan is None else read_plan(plan),
+            "survey": pareto is not None,
+            "equalize": equalize,
+            "report": lambda step: status.update(escape(step)),
+        }
+        learned = quantize_and_learn(graph, photos, learn, **options) if learn else None
+        result = learned.result if learned else quantize_hub(graph, photo_samples(photos, inputs), **options)
         with replacing(output) as temporary:
             ir.save(result.model, temporary)
+    planned = learned.planned if learned else result
     if save_plan is not None:
-        write_plan(save_plan, result)
+        write_plan(save_plan, planned)
     if pareto is not None:
-        draw_pareto(pareto, result, model.stem)
+        draw_pareto(pareto, planned, model.stem)
+    if learned:
+        console.print(f"{learned.learning}.", soft_wrap=True, highlight=False)
     show(result, output)
     for written in filter(None, (save_plan, pareto)):
         console.print(f"Wrote {written}", soft_wrap=True, markup=False, highlight=False)
+
+
+def prune_model(model: str, share: float, given: set[str], **settings) -> None:
+    """Run :func:`training.shrink_command.prune` with its ``settings``; ``given`` are the options on the command line.
+
+    Raises :class:`BrushportError` for options that pruning has no use for, or where torch is missing.
+    """
+    if stray := sorted(given - PRUNING):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in stray)
+        raise BrushportError(
+            f"--prune quantizes nothing, so it has no use for {names}; prune first, then quantize what it writes."
+        )
+    try:
+        from training.shrink_command import prune
+    except ModuleNotFoundError as error:
+        raise BrushportError(
+            f"--prune needs the package '{error.name}'; install it with: pip install 'brushport[training]'."
+        ) from error
+    prune(model, share, **settings)
 
 
 def show(result, output: Path) -> None:

@@ -51,10 +51,12 @@ class Aim:
     """What a result is to reach on the photos that it is judged by: mean ``ssim`` and ``psnr`` (dB).
 
     Without ``psnr``, ``PSNR_BESIDE_SSIM`` is asked for where there is an SSIM, which overlooks colors that are off.
+    With ``grace``, so many times the loss may be had, because learning will win it back (:mod:`quantize.learned`).
     """
 
     ssim: float = AIM_SSIM
     psnr: float | None = None
+    grace: float = 1.0
 
     def excess(self, score: Score) -> float:
         """The squared error that ``score`` stands for, as a share of what is allowed: the aim is reached at 1 or less.
@@ -65,6 +67,7 @@ class Aim:
         decibels = PSNR_BESIDE_SSIM if self.psnr is None and score.ssim is not None else self.psnr
         if decibels is not None:
             share = max(share, 10.0 ** ((decibels - score.psnr) / 10.0))
+        share /= self.grace
         return share if np.isfinite(share) else float("inf")
 
     def said_of(self, score: Score) -> str:

@@ -210,8 +210,8 @@ def _require(best: Trial, aim: Aim) -> None:
     if best.excess > 1:
         raise UnsupportedError(
             f"This model does not bear int8: at best {best.score} was reached with any convolution in int8, where "
-            f"{aim.said_of(best.score)} is asked for; lower --min-ssim, use fp16, or calibrate on photos like those it "
-            "will see."
+            f"{aim.said_of(best.score)} is asked for; train what is rounded (--learn 300), lower --min-ssim, use fp16, "
+            "or calibrate on photos like those it will see."
         )
 
 

@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from export.hub import Hub
-from export.photos import calibration_samples
+from export.photos import calibration_photos
 from export.schemes.registry import Options, Report, scheme
+from validate.photos import photo_samples
 
 
 @scheme("int8")
 def int8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
-    """The Q/DQ hub that :func:`quantize.quantize_hub` makes, which saves and draws its plan where that is asked for."""
+    """The Q/DQ hub that :func:`quantize.quantize_hub` makes, trained for ``options.learn`` steps.
+
+    Its plan is saved and drawn where that is asked for, as it is before training.
+    """
     from quantize import Aim, quantize_hub
+    from quantize.learned import quantize_and_learn
     from quantize.pareto import draw_pareto
     from quantize.planfile import read_plan, write_plan
 
     asked = {"ssim": options.min_ssim, "psnr": options.min_psnr}
-    result = quantize_hub(
-        hub.model,
-        calibration_samples(hub, options.calibration),
-        inputs=hub.inputs,
-        outputs=hub.outputs,
-        aim=Aim(**{name: least for name, least in asked.items() if least is not None}),
-        plan=None if options.plan is None else read_plan(options.plan),
-        survey=options.pareto is not None,
-        report=report,
-    )
+    settings = {
+        "inputs": hub.inputs,
+        "outputs": hub.outputs,
+        "aim": Aim(**{name: least for name, least in asked.items() if least is not None}),
+        "plan": None if options.plan is None else read_plan(options.plan),
+        "survey": options.pareto is not None,
+        "report": report,
+    }
+    photos = calibration_photos(hub, options.calibration)
+    if options.learn:
+        learned = quantize_and_learn(hub.model, photos, options.learn, **settings)
+        model, planned, facts = learned.result.model, learned.planned, learned.facts()
+    else:
+        planned = quantize_hub(hub.model, photo_samples(photos, hub.inputs), **settings)
+        model, facts = planned.model, planned.facts()
     if options.save_plan is not None:
-        write_plan(options.save_plan, result)
+        write_plan(options.save_plan, planned)
     if options.pareto is not None:
-        draw_pareto(options.pareto, result, hub.name)
+        draw_pareto(options.pareto, planned, hub.name)
     if options.integer_io:
         from export.schemes.int16x8 import in_whole_numbers
 
-        compiled, facts = in_whole_numbers(hub, result.model, options, report)
-        return compiled, facts | result.facts()
-    return hub.with_model(result.model), result.facts()
+        compiled, more = in_whole_numbers(hub, model, options, report)
+        return compiled, more | facts
+    return hub.with_model(model), facts

@@ -21,8 +21,9 @@ class Options:
     ``target`` is the target's name, ``calibration`` a folder of photos (the bundled ones for None), ``group_size`` the
     output channels that share a palette (0: all of a weight), ``sparsity`` the share of zeros (None: the scheme's own).
     Of int8, ``min_ssim`` and ``min_psnr`` are what the calibration photos are to keep (None: the quantizer's own),
-    ``plan`` is a file that says what becomes of each node, ``save_plan`` where to write such a one and ``pareto`` where
-    to draw the plans that were tried. ``integer_io`` asks for a hub of whole numbers alone, ports included.
+    ``plan`` is a file that says what becomes of each node, ``save_plan`` where to write such a one, ``pareto`` where to
+    draw the plans that were tried, and ``learn`` the steps for which to train what is rounded. ``integer_io`` asks for
+    a hub of whole numbers alone, ports included.
     """
 
     target: str
@@ -34,6 +35,7 @@ class Options:
     plan: str | Path | None = None
     save_plan: str | Path | None = None
     pareto: str | Path | None = None
+    learn: int | None = None
     integer_io: bool = False
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
+from PIL import Image
 
 from export import export_model
 from export import targets as known
@@ -260,9 +261,28 @@ def test_a_plan_is_saved_drawn_and_followed(painter, tmp_path):
         assert followed.share_in_8_bit < 0.75
 
 
+@pytest.mark.parametrize("target", sorted(known.TARGETS))
+def test_what_is_rounded_is_trained_and_the_manifest_says_so(painter, tmp_path, target):
+    (tmp_path / "photos").mkdir()
+    for index, photo in enumerate(default_photos(6, 64, use="calibration")):
+        Image.fromarray(photo).save(tmp_path / "photos" / f"{index}.png")
+    settings = {"precision": "int8", "learn": 10, "calibration": tmp_path / "photos"}
+    result = export_model(painter, target, **settings, output=tmp_path)
+    facts = json.loads(result.manifest_path.read_text())["artifacts"][target]["int8"]
+    said = facts["learning"]
+    assert set(said) == {"steps", "photos", "before", "after", "kept", "became"}
+    assert (said["steps"], said["photos"]) == (10, 3)
+    scored = {"ssim": facts["calibration_ssim"], "psnr_db": facts["calibration_psnr"]}
+    assert scored == (said["after"] if said["kept"] else said["before"])
+    assert result.comparison.mean_ssim > 0.97
+    assert result.share_in_8_bit == pytest.approx(facts["int8_share_of_macs"], abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"learn": 3}, "--learn of fp16 means nothing"),
+        ({"learn": -1, "precision": "int8"}, "--learn -1 is no number of steps"),
         ({"min_ssim": 0.9}, "--min-ssim of fp16 means nothing: only int8 has a plan"),
         ({"plan": "p.yaml", "pareto": "p.png"}, "--plan, --pareto of fp16 means nothing"),
         ({"precision": "int8", "plan": "p.yaml", "min_psnr": 30.0}, "leave out either --plan or --min-ssim"),

@@ -1,3 +1,4 @@
+import re
 import shutil
 import signal
 import subprocess
@@ -5,12 +6,14 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from export.cli import app
 from tests.export.painter import save_painter
 from validate.command import parse_range, parse_size
 from validate.errors import BrushportError
+from validate.photos import default_photos
 
 # Raises on any import of torch or TensorFlow that is not caught: coremltools must not even try.
 NO_TORCH = """
@@ -69,6 +72,28 @@ def test_int8_says_what_became_of_the_plan(painter, tmp_path):
     assert "not int8: nothing." in said
 
 
+def test_int8_that_was_learned_says_how_that_went(painter, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index, photo in enumerate(default_photos(4, 64, use="calibration")):
+        Image.fromarray(photo).save(photos / f"{index}.png")
+    arguments = ("--target", "tflite", "--int8", "--learn", 3, "--calibration", photos, "--output", tmp_path)
+    result = run(painter, *arguments)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert re.search(r"painter\.onnx: 3 steps of learning on 2 photos took SSIM 0\.\d{4}, .* to SSIM 0\.\d{4}", said)
+    assert "planned in int8 at SSIM 0.9" in said
+
+
+def test_learning_without_torch_says_what_to_install(painter, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "training.learn", None)
+    result = run(painter, "--target", "tflite", "--int8", "--learn", 3, "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--learn needs the package" in result.output
+    assert "pip install 'brushport[training]'" in " ".join(result.output.split())
+    assert not list((tmp_path / "out").glob("*.tflite"))
+
+
 def test_help_shows_targets_and_precisions():
     result = run("-h")
     assert result.exit_code == 0
@@ -97,6 +122,7 @@ def test_help_shows_targets_and_precisions():
         (["PAINTER", "--target", "tflite", "--photos", "nowhere"], "nowhere"),
         (["PAINTER", "--target", "tflite", "--int8", "--calibration", "nowhere"], "nowhere"),
         (["PAINTER", "--target", "tflite", "--min-ssim", "0.9"], "add --int8"),
+        (["PAINTER", "--target", "tflite", "--learn", "100"], "add --int8"),
         (["PAINTER", "--target", "tflite", "--int8", "--plan", "nowhere.yaml"], "There is no plan nowhere.yaml"),
         (["--target", "tflite", "--int8", "--plan", "p.yaml"], "of one network"),
     ],
