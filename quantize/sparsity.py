@@ -1,35 +1,42 @@
-"""Unstructured pruning: the smallest weights become zero, which Core ML's sparse form does not store."""
+"""Unstructured pruning: weights that matter least become zero, which Core ML's sparse form does not store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from quantize.compensate import Gram, compensated
+from quantize.compensate import TINY, Gram, refitted
 
 
-def prune_smallest(weight: np.ndarray, sparsity: float, gram: Gram | None = None) -> np.ndarray:
-    """``weight`` with the share ``sparsity`` of its numbers replaced by 0: those of the least magnitude.
-
-    With a ``gram`` (:mod:`quantize.compensate`), those that cost the node's output least, as shares of what each output
-    channel carries (a norm behind it would amplify a small one), and the others make up for them.
-    """
+def prune_smallest(weight: np.ndarray, sparsity: float) -> np.ndarray:
+    """``weight`` with the share ``sparsity`` of its numbers replaced by 0: those of the least magnitude."""
     count = round(weight.size * sparsity)
     if count == 0:
         return weight
-    if gram is None:
-        pruned = weight.reshape(-1).copy()
-        pruned[np.argsort(np.abs(pruned), kind="stable")[:count]] = 0
-        return pruned.reshape(weight.shape)
-    rows = gram.rows(weight).astype(np.float64)
-    width = rows.shape[2]
-    inverse = np.einsum("gkk->gk", gram.inverse(np.broadcast_to(np.arange(width), (len(rows), width))))
+    pruned = weight.reshape(-1).copy()
+    pruned[np.argsort(np.abs(pruned), kind="stable")[:count]] = 0
+    return pruned.reshape(weight.shape)
+
+
+def prune_gradually(weight: np.ndarray, shares: Sequence[float], gram: Gram) -> list[np.ndarray]:
+    """``weight`` with each of these rising ``shares`` of zeros, the other numbers making up for them.
+
+    Zero become those numbers that cost the node's output least while the others can move (w_i^2 / [H^-1]_ii), as shares
+    of what each output channel carries: a norm behind it would amplify a small one. The others are then fitted anew,
+    and the next share is chosen among what they have become, since what a number costs depends on what else is gone.
+    """
+    rows = gram.rows(weight).astype(np.float32)
+    matrix = gram.damped()
+    inverse = np.einsum("gkk->gk", np.linalg.inv(matrix))
     carried = np.einsum("grk,gkl,grl->gr", rows, gram.matrix, rows, optimize=True)
-    costs = np.square(rows) / inverse[:, None, :] / np.maximum(carried, 1e-30)[:, :, None]
-    kept = np.ones(rows.size, bool)
-    kept[np.argsort(costs.reshape(-1), kind="stable")[:count]] = False
-    kept = kept.reshape(rows.shape)
-
-    def fix(column: np.ndarray, place: np.ndarray) -> np.ndarray:
-        return column * np.take_along_axis(kept, place[:, None, None], axis=2)[:, :, 0]
-
-    return compensated(weight, gram, fix)
+    prices = (1.0 / inverse[:, None, :] / np.maximum(carried, TINY)[:, :, None]).astype(np.float32)
+    matrix = matrix.astype(np.float32)
+    made, now = [], rows
+    for share in shares:
+        costs = np.square(now) * prices
+        kept = np.ones(costs.size, bool)
+        kept[np.argsort(costs, axis=None, kind="stable")[: round(costs.size * share)]] = False
+        now = refitted(rows, kept.reshape(costs.shape), matrix, now)
+        made.append(gram.weight(now, weight.shape))
+    return made
