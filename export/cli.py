@@ -70,7 +70,7 @@ def export(
     min_ssim: Annotated[
         float | None, typer.Option(help="int8: mean SSIM that the calibration photos keep; default 0.97.", min=0, max=1)
     ] = None,
-    min_psnr: Annotated[float | None, typer.Option(help="int8: the same in dB; default 32.")] = None,
+    min_psnr: Annotated[float | None, typer.Option(help="int8: the same in dB; default 34.")] = None,
     plan: Annotated[
         Path | None, typer.Option(help="int8: a plan to follow, as --save-plan writes; no search then.")
     ] = None,

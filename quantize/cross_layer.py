@@ -63,7 +63,7 @@ def _scales(
             continue
         classes = units.classes(values[name])
         seen = statistics[name]
-        spans = np.maximum(seen.high, 0) - np.minimum(seen.low, 0)
+        spans = np.maximum(seen.inner_high, 0) - np.minimum(seen.inner_low, 0)
         if len(spans) != len(classes) or spans.max() < FLAT:
             continue
         kept = spans[classes == ONE]

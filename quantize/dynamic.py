@@ -57,7 +57,7 @@ def gains(model: ir.Model) -> dict[str, int]:
     products of two computed matrices.
     """
     macs = count_macs(model)
-    estimated = {n.name: estimate(n, macs[n.name]) for n in model.graph if n.name in macs and _is_hybrid(n)}
+    estimated = {n.name: estimate(n, macs[n.name]) for n in model.graph if n.name in macs and is_hybrid(n)}
     return {name: gain for name, gain in estimated.items() if gain > 0}
 
 
@@ -72,7 +72,8 @@ def estimate(node: ir.Node, macs: int) -> int:
     return int(macs * share) - INPUT_COST * read - OUTPUT_COST * written - ROW_COST * rows - NODE_COST
 
 
-def _is_hybrid(node: ir.Node) -> bool:
+def is_hybrid(node: ir.Node) -> bool:
+    """Whether ``node`` has a kernel that rounds its activations at run time."""
     if node.op_type not in KINDS or integer(node, "group", 1) != 1 or integer(node, "transA", 0):
         return False
     weight = node.inputs[1]
@@ -94,7 +95,7 @@ def make_dynamic(model: ir.Model, names: Iterable[str]) -> ir.Model:
     pairs: dict[ir.Value, ir.Value] = {}
     for name in names:
         node = nodes.get(name)
-        if node is None or not _is_hybrid(node):
+        if node is None or not is_hybrid(node):
             raise BrushportError(
                 f"'{name}' cannot round at run time what it reads; name a convolution or product with constant weights."
             )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 import onnx_ir as ir
@@ -32,6 +33,8 @@ from quantize.runtime import Sample, open_session, run
 HALF_SPAN = 4.0  # of an equalized channel, so that its variance is near 1 (normal values reach 4 sigma)
 TOLERANCE = 1e-4  # relative, of a channel of the norm's output: 80 dB at the very least
 NEW_EPSILON = 1e-5  # at most; next to a variance near 1
+TAIL = 1e-4  # share of a channel's values, on either side, that its span leaves out
+THINNED = 2**13  # elements of a channel that are looked at on one photo
 FLAT = 1e-12  # half-spans under this are of a channel that never changes
 
 
@@ -48,8 +51,8 @@ def equalize_norms(model: ir.Model, samples: Iterable[Sample]) -> tuple[ir.Model
     statistics = channel_statistics(model, [conv.outputs[0].name for conv, _ in pairs], samples)
     for conv, norm in pairs:
         seen = statistics[conv.outputs[0].name]
-        scale = HALF_SPAN / np.maximum((seen.high - seen.low) / 2, FLAT)
-        rescale(model.graph, conv, norm, scale, (seen.low + seen.high) / 2, seen.least_variance)
+        scale = HALF_SPAN / np.maximum((seen.inner_high - seen.inner_low) / 2, FLAT)
+        rescale(model.graph, conv, norm, scale, (seen.inner_low + seen.inner_high) / 2, seen.least_variance)
     drop_unread_initializers(model.graph)
     return model, [conv.name for conv, _ in pairs]
 
@@ -58,15 +61,27 @@ def equalize_norms(model: ir.Model, samples: Iterable[Sample]) -> tuple[ir.Model
 class Statistics:
     """What the channels of a tensor hold over all samples; float64 (C,) each.
 
-    ``mean`` is the mean over the samples, ``least_variance`` the smallest on one of them, ``greatest_square`` the
+    ``low`` and ``high`` are the extremes, ``inner_low`` and ``inner_high`` leave ``TAIL`` of the values out on either
+    side. ``mean`` is the mean over the samples, ``least_variance`` the smallest on one of them, ``greatest_square`` the
     largest mean of squares about ``mean`` on one of them.
     """
 
     low: np.ndarray
     high: np.ndarray
+    inner_low: np.ndarray
+    inner_high: np.ndarray
     mean: np.ndarray
     least_variance: np.ndarray
     greatest_square: np.ndarray
+
+
+def _step(shape: ir.Shape) -> int:
+    """The distance at which elements of a channel are looked at: no divisor of a row's length."""
+    height, width = shape[2], shape[3]
+    step = max(1, height * width // THINNED)
+    while step > 1 and gcd(step, width) > 1:
+        step += 1
+    return step
 
 
 def convolutions_before_norms(model: ir.Model) -> list[tuple[ir.Node, ir.Node]]:
@@ -135,6 +150,7 @@ def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Samp
     model.graph.outputs.clear()
     axes = [0, 2, 3]
     tensor = add_initializer(model.graph, "channel_statistics_axes", np.array(axes, np.int64))
+    shape = add_initializer(model.graph, "channel_statistics_shape", np.array([0, 0, -1], np.int64))
     as_input = model.graph.opset_imports[""] >= 18  # before that, axes were an attribute
 
     def reduce(op_type: str, value: ir.Value, keep: int) -> ir.Node:
@@ -147,12 +163,20 @@ def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Samp
         value, cutting = cut(model.graph, values[name], bounds.get(name))
         low = reduce("ReduceMin", value, 0)
         high = reduce("ReduceMax", value, 0)
+        flat = ir.node("Reshape", [value, shape])
+        taken = {"start": 0, "end": 2**31 - 1, "axis": 2, "step": _step(values[name].shape)}
+        numbers = [
+            add_initializer(model.graph, f"{name}_channel_{what}", np.array([number], np.int64))
+            for what, number in taken.items()
+        ]
+        thinned = ir.node("Slice", [flat.outputs[0], *numbers])
         mean = reduce("ReduceMean", value, 1)
         centered = ir.node("Sub", [value, mean.outputs[0]])
         square = ir.node("Mul", [centered.outputs[0], centered.outputs[0]])
         variance = reduce("ReduceMean", square.outputs[0], 0)
-        observers.append([*cutting, low, high, mean, centered, square, variance])
-        for node, suffix in ((low, "low"), (high, "high"), (mean, "mean"), (variance, "variance")):
+        observers.append([*cutting, low, high, flat, thinned, mean, centered, square, variance])
+        kept = {"low": low, "high": high, "mean": mean, "variance": variance, "thinned": thinned}
+        for suffix, node in kept.items():
             output = node.outputs[0]
             output.name, output.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)
             model.graph.outputs.append(output)
@@ -162,9 +186,11 @@ def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Samp
     statistics = {}
     for index, name in enumerate(names):
         low, high, mean, variance = (
-            np.stack([row[4 * index + k].reshape(-1) for row in rows]).astype(np.float64) for k in range(4)
+            np.stack([row[5 * index + k].reshape(-1) for row in rows]).astype(np.float64) for k in range(4)
         )
+        numbers = np.concatenate([row[5 * index + 4][0] for row in rows], axis=1).astype(np.float64)
+        inner = np.quantile(numbers, [TAIL, 1 - TAIL], axis=1)
         middle = mean.mean(axis=0)
         square = (variance + (mean - middle) ** 2).max(axis=0)
-        statistics[name] = Statistics(low.min(axis=0), high.max(axis=0), middle, variance.min(axis=0), square)
+        statistics[name] = Statistics(low.min(axis=0), high.max(axis=0), *inner, middle, variance.min(axis=0), square)
     return statistics

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-UNITS = 5000  # of the budget: costs are rounded up to these
+UNITS = 5000  # of the budget: costs are rounded up to these, but those of less than one are nothing
 LARGEST_GROUP = 8  # nodes whose subsets are all looked at
 
 Pair = tuple[str, str]
@@ -71,7 +71,7 @@ def _choices(
         for nodes in combinations(group, size):
             cost = cost_of(nodes, costs, inner)
             if cost <= budget:
-                units = int(np.ceil(cost / budget * UNITS - 1e-9))
+                units = int(np.ceil(cost / budget * UNITS - 1e-9)) if cost > budget / UNITS else 0
                 found.append((units, sum(max(macs[name], 1) for name in nodes), nodes))
     found.sort(key=lambda choice: (choice[0], -choice[1]))
     kept = found[:1]

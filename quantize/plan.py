@@ -25,6 +25,9 @@ NOISE = 0.05  # of what a plan loses against the sum of its costs, where it just
 PATIENCE = 3  # trials without a better plan, once one reaches the aim
 CAUTION = 0.95  # of the budget, for each trial that failed
 BOLDNESS = 1.05 ** np.arange(12)  # budgets that are looked at, from the aim up, once a plan reaches it
+ENOUGH = 0.25  # of what the aim allows: to lose less is worth no work
+KNEE = 0.02  # share of the work that may be given up to halve the loss
+HALVINGS = np.arange(1, 5) / 2  # of the loss, that are looked for beyond the aim
 EXPLORED = (0.06, 0.12, 0.25, 0.5, 2.0, 4.0)  # of what the aim allows, for a picture of the trade-off
 OVERLAP, PAIRS = 0.03, 12  # of the aim, from which on sharing is measured, and for how many pairs at most
 
@@ -124,8 +127,9 @@ def search(
     """The plan with the most work in int8 that reaches the aim, of those that ``measure`` tries: ``trials`` at most.
 
     ``costs`` are those of single nodes, as shares of what the aim allows; a node whose cost is not finite stays float.
-    ``shared`` is what pairs of them have in common (:func:`overlaps`). Some node is always int8. Where no plan reaches
-    the aim, the one that comes nearest is returned.
+    ``shared`` is what pairs of them have in common (:func:`overlaps`). Some node is always int8. Once the aim is
+    reached, up to ``KNEE`` of the work is given up for each halving of the loss, until it is ``ENOUGH``. Where no plan
+    reaches the aim, the one that comes nearest is returned.
     """
     bearable = {name: cost for name, cost in costs.items() if np.isfinite(cost)}
     always = frozenset(costs) - frozenset(bearable)
@@ -135,8 +139,10 @@ def search(
         model.learn(frozenset(), all_int8.excess)
     tried = {all_int8.floats: all_int8}
     best: Trial | None = None
+    if all_int8.excess <= 1:
+        best = all_int8
     failures = 0
-    for index in range(trials):
+    for index in range(trials if best is None else 0):
         floats = None if index == trials - 1 else _next(model, macs, tried, best, CAUTION**index, always)
         if floats is None and best is None:
             floats = frozenset(costs) - {_cheapest(costs, macs)}
@@ -149,6 +155,15 @@ def search(
             best, failures = trial, 0
         elif best is not None:
             failures += 1
+    while best is not None and len(tried) < trials and best.excess > ENOUGH:
+        floats = _closer(model, macs, tried, best)
+        if floats is None:
+            break
+        trial = tried[floats] = measure(floats)
+        if np.isfinite(trial.excess):
+            model.learn(floats, trial.excess)
+        if best.share - trial.share <= KNEE * np.log2(best.excess / max(trial.excess, ENOUGH)):
+            best = trial
     return best or min(tried.values(), key=lambda trial: (trial.excess, -trial.share))
 
 
@@ -188,6 +203,25 @@ def _next(
         if floats not in tried and (best is None or share > best.share + WORTH):
             return floats
     return None
+
+
+def _closer(
+    model: CostModel, macs: Mapping[str, int], tried: Mapping[frozenset[str], Trial], best: Trial
+) -> frozenset[str] | None:
+    """The float nodes of a plan that loses less than ``best`` for little work; None when none is in sight.
+
+    Little is ``KNEE`` of all work for each halving of the loss.
+    """
+    total = sum(macs.values())
+    found: list[tuple[float, frozenset[str]]] = []
+    for halvings in HALVINGS:
+        budget = best.excess / 2**halvings
+        floats = most_int8(model.costs, macs, budget, model.shared) | (frozenset(macs) - frozenset(model.costs))
+        given_up = best.share - (1 - sum(macs[name] for name in floats) / max(total, 1))
+        gained = KNEE * np.log2(best.excess / max(budget, ENOUGH))
+        if floats not in tried and len(floats) < len(macs) and given_up <= gained:
+            found.append((gained - given_up, floats))
+    return max(found, key=lambda choice: choice[0])[1] if found else None
 
 
 def _cheapest(costs: Mapping[str, float], macs: Mapping[str, int]) -> str:

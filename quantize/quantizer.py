@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
+import numpy as np
 import onnx_ir as ir
 
-from quantize.dynamic import make_dynamic
+from quantize.bias import correct_biases
+from quantize.dynamic import estimate, is_hybrid, make_dynamic
 from quantize.graph import name_nodes
+from quantize.headroom import with_headroom
 from quantize.judge import Aim, Judge, Score
 from quantize.macs import count_macs
-from quantize.plan import PlanRow, Trial, explore, overlaps, search
+from quantize.plan import ENOUGH, PlanRow, Trial, explore, overlaps, search
 from quantize.planfile import DYNAMIC, FLOAT, INT8, Plan, Range
 from quantize.ports import ports_of, range_of
 from quantize.prepare import Prepared, prepare
@@ -24,9 +27,13 @@ from quantize.sensitivity import Sensitivity, neighbors
 from validate.errors import UnsupportedError
 from validate.ports import Port
 
-JUDGED_PHOTOS = 6  # calibration photos that plans are tried on
+JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
 PREPARED_PHOTOS = 4  # of those, photos that the preparation looks at
-COSTED_PHOTOS = 2  # of those, photos on which ranges and costs are compared
+RANGED_PHOTOS = 4  # of those, photos on which methods are compared
+CORRECTED_PHOTOS = 4  # of those, photos that biases are corrected by
+DYNAMIC_FROM, WORTH_DYNAMIC = 0.1, 0.5  # of the aim, that a node costs before it is dynamic; of it, that is left then
+SLOWER = 0.25  # of a node's work, that rounding at run time may cost more time than computing in float
+RANGED_NODES = 6  # those that cost most, of whose tensors every method is tried
 HOPELESS = 1.3  # times the loss that the aim allows, as the first photos have it: the others need not be run
 Span = tuple[float, float]  # low and high
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
@@ -42,6 +49,8 @@ class QuantizeResult:
     of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what was to be
     reached, ``ranges`` how each tensor's range was chosen and what it is, ``trials`` are the plans that were tried, the
     first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what it took.
+    ``dynamic_share`` is the share of the multiply-accumulates in 8 bits whose activations are rounded at run time;
+    trials count it as int8.
     """
 
     model: ir.Model = field(repr=False)
@@ -57,11 +66,13 @@ class QuantizeResult:
     trials: tuple[Trial, ...] = field(default=(), repr=False)
     chosen: Trial | None = None
     seconds: float = 0.0
+    dynamic_share: float = 0.0
 
     def facts(self) -> dict:
         """The result as plain numbers and names, for a manifest."""
         return {
             "int8_share_of_macs": round(self.int8_share, 4),
+            **({"dynamic_share_of_macs": round(self.dynamic_share, 4)} if self.dynamic_share else {}),
             "float_nodes": [row.node for row in self.plan if row.precision != "int8"],
             "calibration_photos": self.calibrated,
             "range_method": self.method,
@@ -130,66 +141,105 @@ def quantize_hub(
     work = {name: macs[name] for name in names}
     total = max(sum(macs.values()), 1)
 
-    def quantized(floats: frozenset[str], method: str) -> ir.Model:
-        spans = {name: span for name, (_, span) in ranges[method].items()}
-        made = insert_qdq(prepared, [name for name in names if name not in floats], spans)
-        return made if plan is None or not plan.named(DYNAMIC) else make_dynamic(made, sorted(plan.named(DYNAMIC)))
+    dynamic: frozenset[str] = frozenset() if plan is None else plan.named(DYNAMIC)
+
+    def quantized(floats: frozenset[str], spans: dict[str, Span]) -> ir.Model:
+        made = insert_qdq(prepared, [name for name in names if name not in floats | dynamic], spans)
+        return made if dynamic <= floats else make_dynamic(made, sorted(dynamic - floats))
 
     def best_method(floats: frozenset[str]) -> str:
         report("choosing ranges")
-        return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, method), COSTED_PHOTOS)))
+        spans = {method: _spans(ranges[method]) for method in METHODS}
+        return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, spans[method]), RANGED_PHOTOS)))
 
-    trials: list[Trial] = []
-    glances: list[float] = []  # each trial's loss on the first photos, as a share of what the aim allows
+    trials: dict[frozenset[str], Trial] = {}  # by what stays float
+    first_losses: list[float] = []  # of the first trial: on the first photos, and on all; shares of what the aim allows
 
-    def hopeless(glance: Score) -> bool:
-        glances.append(aim.excess(glance))
-        return bool(trials) and plan is None and not survey and glances[-1] > HOPELESS * glances[0] / trials[0].excess
+    def whole(glance: float) -> float:
+        """What a loss on the first photos comes to on all of them, going by the first trial."""
+        known = len(first_losses) == 2 and first_losses[0] > 0 and np.isfinite(first_losses[1])
+        return glance * first_losses[1] / first_losses[0] if known else glance
 
     def measure(floats: frozenset[str]) -> Trial:
+        def hopeless(glance: Score) -> bool:
+            if not first_losses:
+                first_losses.append(aim.excess(glance))
+            return bool(floats and trials) and not patient and whole(aim.excess(glance)) > HOPELESS
+
         report(f"choosing convolutions, trial {len(trials) + 1}")
-        made = quantized(floats, method)
+        made = quantized(floats, _spans(chosen_ranges))
         score = judge.score(made, hopeless=hopeless)
         excess = aim.excess(score)
+        if len(first_losses) == 1:
+            first_losses.append(excess)
         if score.photos < len(first):  # what the others would have added is known from the first trial
-            excess *= trials[0].excess / glances[0]
+            excess = whole(excess)
         share = sum(macs for name, macs in work.items() if name not in floats) / total
-        trials.append(Trial(floats, share, _weight_bytes(made), score, excess))
-        return trials[-1]
+        trials[floats] = Trial(floats, share, _weight_bytes(made), score, excess)
+        return trials[floats]
 
-    floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8)
+    patient = plan is not None or survey
+    floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8) - dynamic
     method = best_method(floats)
+    chosen_ranges = dict(ranges[method])
     chosen = measure(floats)
     scores: dict[str, Score] = {}
-    if plan is None and (survey or chosen.excess > 1):
-        spans = {name: span for name, (_, span) in ranges[method].items()}
-        sensitivity = Sensitivity(model, prepared, judge, spans, aim, total)
+    if plan is None:
+        sensitivity = Sensitivity(model, prepared, judge, _spans(chosen_ranges), aim, total)
         report("measuring what int8 costs")
         sensitivity.calibrate(names, chosen.excess)
         for index, name in enumerate(names, start=1):
             report(f"measuring what int8 costs, convolution {index} of {len(names)}")
             scores[name] = sensitivity.score([name])
         costs = {name: sensitivity.scale * aim.excess(score) for name, score in scores.items()}
-        report("measuring what int8 costs neighbors")
-        shared = overlaps(neighbors(prepared, names), costs, sensitivity.cost)
-        if chosen.excess > 1:
+        report("choosing ranges of the tensors that cost most")
+        taken = {port.name for port in inputs}
+        for name in sorted(names, key=lambda name: -costs[name])[:RANGED_NODES]:
+            tensors_of = [t for t in calibrated_values(n for n in prepared.graph if n.name == name) if t not in taken]
+            taken.update(tensors_of)
+            _choose_ranges(sensitivity, name, tensors_of, ranges, chosen_ranges, costs)
+        report("leaving headroom")
+        grown = with_headroom(prepared, costs, _spans(chosen_ranges), _open(histograms, inputs))
+        chosen_ranges = {
+            tensor: (how, span) if grown[tensor] == span else (grown[tensor], grown[tensor])
+            for tensor, (how, span) in chosen_ranges.items()
+        }
+        chosen = measure(floats)
+        if chosen.excess > ENOUGH:
+            report("measuring what rounding at run time costs")
+            bearable = _dynamic_costs(prepared, macs, costs, sensitivity)
+            if bearable:
+                dynamic, costs = frozenset(bearable), costs | bearable
+                chosen = measure(floats)
+        if survey or chosen.excess > ENOUGH:
+            report("measuring what int8 costs neighbors")
+            pairs = [pair for pair in neighbors(prepared, names) if dynamic.isdisjoint(pair)]
+            shared = overlaps(pairs, costs, sensitivity.cost)
             chosen = search(chosen, costs, work, measure, shared)
             _require(chosen, aim)
         if survey:
-            explore(costs, shared, work, measure, {trial.floats for trial in trials})
+            explore(costs, shared, work, measure, set(trials))
 
-    result = quantized(chosen.floats, method)
+    result = quantized(chosen.floats, _spans(chosen_ranges))
+    report("correcting biases")
+    corrected = correct_biases(result, prepared, first[:CORRECTED_PHOTOS])
+    score, is_corrected = judge.score(corrected), False
+    if aim.excess(score) < chosen.excess:
+        chosen = trials[chosen.floats] = replace(chosen, score=score, excess=aim.excess(score))
+        result, is_corrected = corrected, True
     rows = tuple(
-        _row(node, macs[node.name], reasons[node.name], chosen.floats, plan, scores.get(node.name))
+        _row(node, macs[node.name], reasons[node.name], chosen.floats, plan, scores.get(node.name), dynamic)
         for node in model.graph
         if node.name in macs
     )
-    share = sum(row.macs for row in rows if row.precision == "int8") / total
+    share, dynamic_share = (sum(row.macs for row in rows if row.precision == kind) / total for kind in (INT8, DYNAMIC))
+    done = preparation.facts | {"corrected_biases": int(is_corrected)}
     held_out = list(held_out)
     final = Judge(model, held_out, outputs).score(result) if held_out else None
     return QuantizeResult(
-        result, rows, share, count, method, preparation.facts, chosen.score, final, aim, ranges[method], tuple(trials),
-        chosen, time.monotonic() - started,
+        result, rows, share, count, method, done, chosen.score, final,
+        aim, chosen_ranges, tuple(trials.values()),
+        chosen, time.monotonic() - started, dynamic_share,
     )  # fmt: skip
 
 
@@ -245,14 +295,60 @@ def _ranges(
     }
 
 
+def _spans(ranges: Mapping[str, tuple[Range, Span]]) -> dict[str, Span]:
+    return {name: span for name, (_, span) in ranges.items()}
+
+
+def _open(histograms: dict[str, Histogram], inputs: Sequence[Port]) -> dict[str, Histogram]:
+    """Those of the tensors that may reach further on other photos: all but pictures that go in."""
+    pictures = {port.name for port in inputs if port.is_image}
+    return {name: histogram for name, histogram in histograms.items() if name not in pictures}
+
+
+def _dynamic_costs(
+    model: ir.Model, macs: Mapping[str, int], costs: Mapping[str, float], sensitivity: Sensitivity
+) -> dict[str, float]:
+    """What the nodes cost that had better be rounded at run time: such kernels give floats, so no output is rounded.
+
+    Only nodes that cost much, have such a kernel that is hardly slower than the float one, and then cost at most
+    ``WORTH_DYNAMIC`` of what they do.
+    """
+    able = {n.name: estimate(n, macs[n.name]) for n in model.graph if n.name in costs and is_hybrid(n)}
+    able = [name for name, gain in able.items() if gain > -SLOWER * macs[name] and costs[name] > DYNAMIC_FROM]
+    found = {name: sensitivity.dynamic_cost(name) for name in able}
+    return {name: cost for name, cost in found.items() if cost <= WORTH_DYNAMIC * costs[name]}
+
+
+def _choose_ranges(
+    sensitivity: Sensitivity,
+    node: str,
+    tensors: Sequence[str],
+    ranges: Mapping[str, Mapping[str, tuple[Range, Span]]],
+    chosen: dict[str, tuple[Range, Span]],
+    costs: dict[str, float],
+) -> None:
+    """Let each of ``tensors``, in ``chosen``, have the range of the method with which ``node`` costs least."""
+    for tensor in tensors:
+        before = chosen[tensor]
+        best = costs[node], before
+        for method in METHODS:
+            if ranges[method][tensor][1] != before[1]:
+                sensitivity.spans = _spans(chosen | {tensor: ranges[method][tensor]})
+                best = min(best, (sensitivity.cost([node]), ranges[method][tensor]), key=lambda found: found[0])
+        costs[node], chosen[tensor] = best
+    sensitivity.spans = _spans(chosen)
+
+
 def _row(
-    node: ir.Node, macs: int, unable: str | None, floats: frozenset[str], plan: Plan | None, cost: Score | None
-) -> PlanRow:
-    precision = FLOAT if unable or node.name in floats else INT8
+    node: ir.Node, macs: int, unable: str | None, floats: frozenset[str], plan: Plan | None, cost: Score | None,
+    dynamic: frozenset[str],
+) -> PlanRow:  # fmt: skip
+    precision = FLOAT if unable or node.name in floats else DYNAMIC if node.name in dynamic else INT8
     precision = precision if plan is None else plan.nodes.get(node.name, FLOAT)
     reason = unable if precision == FLOAT else ""
     if precision != INT8 and not reason:
-        reason = "costs the picture too much" if plan is None else "as planned"
+        why = {FLOAT: "costs the picture too much", DYNAMIC: "its rounded output costs the picture too much"}
+        reason = why[precision] if plan is None else "as planned"
     shape = tuple(node.outputs[0].shape)
     error = None if cost is None else 10 ** (-cost.psnr / 10)
     return PlanRow(node.name, node.op_type, shape, macs, precision, error, reason, unable is None)

@@ -11,6 +11,7 @@ from itertools import combinations
 
 import onnx_ir as ir
 
+from quantize.dynamic import make_dynamic
 from quantize.judge import Aim, Judge, Score
 from quantize.knapsack import Pair
 from quantize.qdq import calibrated_values, insert_qdq
@@ -59,6 +60,10 @@ class Sensitivity:
     def cost(self, names: Iterable[str]) -> float:
         """What ``names`` in int8 cost, as a share of what the aim allows."""
         return self.scale * self.aim.excess(self.score(names))
+
+    def dynamic_cost(self, name: str) -> float:
+        """What ``name`` costs when it alone is rounded at run time."""
+        return self.scale * self.aim.excess(self.judge.score(make_dynamic(self.graph, [name]), PHOTOS))
 
 
 def neighbors(model: ir.Model, names: Sequence[str]) -> list[Pair]:

@@ -23,9 +23,9 @@ from validate.ports import Port
 
 BATCH = 1
 CROP = 256
-LEARNING_RATE = 0.1  # of weights and biases, in steps of their rounding
+LEARNING_RATE = 0.05  # of weights and biases, in steps of their rounding
 FLOAT_SHARE = 0.02  # of it for float constants, in their own units
-SCALE_SHARE = 0.1  # of it for scales, as factors
+SCALE_SHARE = 0.2  # of it for scales, as factors
 
 
 def learn_rounding(

@@ -143,8 +143,8 @@ def choose(
                 best = price, family, block
         if best is None:
             raise UnsupportedError(
-                f"Removing channels leaves {work.total(gone) / 1e6:.3g} million of this network's multiply-accumulates "
-                f"at least, and {goal / 1e6:.3g} are asked for: give --prune a larger share."
+                f"Removing channels leaves {millions(work.total(gone))} million of this network's multiply-accumulates "
+                f"at least, and {millions(goal)} million are asked for: give --prune a larger share."
             )
         _, family, block = best
         chosen[id(family)] += block
@@ -152,6 +152,12 @@ def choose(
             for layer, side, _ in family.uses[channel]:
                 gone[layer, side] = gone.get((layer, side), 0) + 1
     return chosen
+
+
+def millions(count: float) -> str:
+    """``count`` in millions, to be read: 1,549 or 2.91."""
+    count /= 1e6
+    return f"{count:,.0f}" if count >= 100 else f"{count:.3g}"
 
 
 def _example(batches: list[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:

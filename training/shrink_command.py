@@ -12,12 +12,13 @@ from rich.table import Table
 
 from export.hub import load_hub
 from training.distill import Watch
+from training.prune import millions
 from training.shrink import STEPS, Shrunk, clear, prune_hub
 from validate.command import console
 from validate.errors import BrushportError
 from validate.files import replacing
 
-LINES = 20  # that a log gets of a run
+LINES = 20  # that a log gets of a run, at most
 
 
 def prune(
@@ -79,7 +80,7 @@ def _watching(bar: Progress, steps: int) -> Watch:
         if console.is_terminal:
             task = bar.add_task("", total=steps, loss=loss) if task is None else task
             bar.update(task, completed=done, loss=loss)
-        elif done % max(1, steps // LINES) == 0:
+        elif done % -(-steps // LINES) == 0:
             console.print(f"step {done} of {steps}, loss {loss:.4f}", highlight=False)
 
     return watch
@@ -95,7 +96,7 @@ def show(result: Shrunk, output: Path) -> None:
     console.print(table)
     console.print(
         f"{result.macs_after / result.macs_before:.1%} of the multiply-accumulates are left "
-        f"({result.macs_before / 1e6:.3g} to {result.macs_after / 1e6:.3g} million); {result.score} against the dense "
+        f"({millions(result.macs_before)} to {millions(result.macs_after)} million); {result.score} against the dense "
         f"network on {result.judged} photo{'s' if result.judged > 1 else ''} outside training",
         soft_wrap=True,
         highlight=False,

@@ -18,7 +18,7 @@ def network(activation="Relu"):
 
 def spans(model, names, feeds):
     seen = channel_statistics(model, names, feeds)
-    return {name: np.maximum(s.high, 0) - np.minimum(s.low, 0) for name, s in seen.items()}
+    return {name: np.maximum(s.inner_high, 0) - np.minimum(s.inner_low, 0) for name, s in seen.items()}
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])

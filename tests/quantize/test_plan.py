@@ -3,7 +3,7 @@ import pytest
 
 from quantize.judge import Aim, Score
 from quantize.knapsack import cost_of
-from quantize.plan import OVERLAP, PAIRS, TRIALS, CostModel, PlanRow, Trial, overlaps, search
+from quantize.plan import ENOUGH, OVERLAP, PAIRS, TRIALS, CostModel, PlanRow, Trial, overlaps, search
 from tests.quantize.test_knapsack import best_of_all
 
 COSTS = {"a": 0.02, "b": 8.0, "c": 0.04, "d": 1.6, "e": 0.002}
@@ -30,12 +30,21 @@ class Network:
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 1.7, 10.0])
-def test_search_finds_the_best_plan_although_costs_were_off_by_a_factor(factor):
+def test_search_finds_the_best_plan_although_costs_were_off_by_a_factor(factor, monkeypatch):
+    monkeypatch.setattr("quantize.plan.KNEE", 0.0)
     network = Network(COSTS, MACS, factor)
     found = network.search()
     assert found.excess <= 1
     assert round(found.share * sum(MACS.values())) == best_of_all(COSTS, MACS, 1 / factor)
     assert len(network.asked) <= TRIALS + 1
+
+
+def test_a_plan_that_paints_far_closer_is_worth_a_little_work():
+    """Of a work of 1000, node d has 10 and costs 0.7 of the aim: less than KNEE for the one halving it takes."""
+    costs, macs = {"a": 0.1, "b": 0.1, "d": 0.7}, {"a": 500, "b": 490, "d": 10}
+    assert Network(costs, macs).search().floats == {"d"}
+    assert Network(costs, macs | {"d": 200}).search().floats == frozenset()
+    assert Network(costs, macs, ENOUGH).search().floats == frozenset()  # close enough as it is
 
 
 def test_search_learns_costs_that_were_measured_wrongly():
@@ -84,7 +93,7 @@ def test_search_keeps_both_in_float_where_a_tensor_between_two_costs():
     network = Network(CHAIN, WORK, shared=BOTH)
     assert network.search(shared=BOTH).floats == {"a", "b"}
     assert network.asked[1] == {"a", "b"}
-    assert Network(CHAIN, WORK, 0.7, BOTH).search(shared=BOTH).floats == {"c"}  # a and b for the price of one
+    assert Network(CHAIN, WORK, 0.8, BOTH).search(shared=BOTH).floats == {"c"}  # a and b for the price of one
 
 
 def test_overlaps_are_measured_where_they_can_matter():
@@ -121,6 +130,6 @@ def test_the_aim_is_reached_by_both_measures():
     assert aim.excess(Score(0.97, 40.0, 0, 0, 1)) == pytest.approx(1.0)
     assert aim.excess(Score(0.94, 40.0, 0, 0, 1)) == pytest.approx(2.0)
     assert aim.excess(Score(0.99, 33.0, 0, 0, 1)) == pytest.approx(10**0.3)
-    assert Aim(0.97).excess(Score(0.99, 33.0, 0, 0, 1)) < 1 < Aim(0.97).excess(Score(0.99, 31.0, 0, 0, 1))
+    assert Aim(0.97).excess(Score(0.99, 35.0, 0, 0, 1)) < 1 < Aim(0.97).excess(Score(0.99, 33.0, 0, 0, 1))
     assert aim.excess(Score(float("nan"), float("nan"), 0, 0, 1)) == float("inf")
     assert Aim(1.0).excess(Score(1.0, float("inf"), 0, 0, 1)) == 0.0

@@ -8,7 +8,6 @@ import pytest
 
 from quantize import quantize_hub
 from quantize.judge import GLANCE, Aim, Judge
-from quantize.quantizer import HOPELESS
 from tests.quantize.graphs import Builder, decibels, ports, run, samples, style_net
 from validate.errors import BrushportError, UnsupportedError
 from validate.ports import Port
@@ -37,10 +36,11 @@ def test_the_result_says_what_it_did(model, result):
     assert len(rows) == 6
     assert result.calibrated == 6
     assert result.preparation["equalized_convolutions"] == 5
-    int8 = {
-        node.name for node in result.model.graph if node.op_type == "Conv" and node.inputs[1].producer() is not None
-    }
+    stored = {node for node in result.model.graph if node.op_type == "Conv" and node.inputs[1].producer() is not None}
+    dynamic = {node.name for node in stored if node.inputs[0].producer().inputs[0].name.endswith("_dynamic")}
+    int8 = {node.name for node in stored} - dynamic
     assert int8 == {name for name, row in rows.items() if row.precision == "int8"}
+    assert dynamic == {name for name, row in rows.items() if row.precision == "dynamic"}
     total = sum(row.macs for row in rows.values())
     assert result.int8_share == pytest.approx(sum(rows[name].macs for name in int8) / total)
     assert result.facts()["int8_share_of_macs"] == pytest.approx(result.int8_share, abs=1e-4)
@@ -64,7 +64,6 @@ def test_the_plan_keeps_in_float_what_int8_spoils(model):
     """Out of reach for all int8, so some of it stays float, and the target is met."""
     all_int8 = quantize_hub(model, samples(model), **ports(model), aim=Aim(0.0, 0.0))
     assert {row.precision for row in all_int8.plan} == {"int8"}
-    assert all(row.cost is None for row in all_int8.plan)
     target = (1 + all_int8.calibration_score.ssim) / 2
     mixed = quantize_hub(model, samples(model), **ports(model), aim=Aim(target))
     assert mixed.calibration_score.ssim >= target
@@ -75,7 +74,7 @@ def test_the_plan_keeps_in_float_what_int8_spoils(model):
 
 
 def test_an_aim_out_of_reach_is_refused(model):
-    with pytest.raises(UnsupportedError, match=r"at best SSIM 0\.99\d\d, PSNR .* SSIM 1 and 32 dB is asked for; lower"):
+    with pytest.raises(UnsupportedError, match=r"at best SSIM 0\.99\d\d, PSNR .* SSIM 1 and 34 dB is asked for; train"):
         quantize_hub(model, samples(model), **ports(model), aim=Aim(1.0))
 
 
@@ -88,7 +87,7 @@ def brittle(side=48):
 
 def test_what_does_not_bear_int8_is_refused():
     sentence = (
-        r"^This model does not bear int8: at best SSIM -?0\.\d{4}, .* where SSIM 0\.97 and 32 dB is asked for; lower"
+        r"^This model does not bear int8: at best SSIM -?0\.\d{4}, .* where SSIM 0\.97 and 34 dB is asked for; train"
     )
     with pytest.raises(UnsupportedError, match=sentence):
         quantize_hub(brittle(), samples(brittle()), **ports(brittle()))
@@ -189,27 +188,29 @@ def hardest_first(model):
 
 def test_a_trial_that_is_given_up_counts_as_if_all_photos_had_been_seen(model, hardest_first, monkeypatch):
     """What the first photos lose is set against what they lost in the first trial, which saw all of them."""
-    all_int8 = quantize_hub(model, hardest_first, **ports(model), aim=Aim(0.0, 0.0))
-    aim = Aim((1 + all_int8.calibration_score.ssim) / 2, 0.0)
-    glance = Judge(model, hardest_first[:GLANCE], ports(model)["outputs"]).score(all_int8.model)
-    patient = quantize_hub(model, hardest_first, **ports(model), aim=aim, survey=True).trials
-    assert {trial.score.photos for trial in patient} == {6}
-    monkeypatch.setattr("quantize.quantizer.HOPELESS", 0.0)  # each trial after the first is given up
-    first, *hasty = quantize_hub(model, hardest_first, **ports(model), aim=aim).trials
-    assert first.excess == pytest.approx(2)
-    assert {trial.score.photos for trial in hasty} == {GLANCE}
-    for trial in hasty:
-        assert trial.excess / aim.excess(trial.score) == pytest.approx(first.excess / aim.excess(glance))
-    whole = next(trial.excess for trial in patient if trial.floats == hasty[0].floats)
-    seen, counted = (abs(np.log(excess / whole)) for excess in (aim.excess(hasty[0].score), hasty[0].excess))
-    assert counted < seen / 2
+    aim = Aim(0.993, 0.0)  # takes several plans
+    patient = {t.floats: t for t in quantize_hub(model, hardest_first, **ports(model), aim=aim, survey=True).trials}
+    monkeypatch.setattr("quantize.quantizer.HOPELESS", 0.0)  # each plan with floats is given up
+    try:
+        trials = quantize_hub(model, hardest_first, **ports(model), aim=aim).trials
+    except UnsupportedError:
+        pytest.fail("what a glance stands for reaches the aim")
+    hasty = [trial for trial in trials if trial.floats and trial.score.photos == GLANCE]
+    assert hasty
+    known = [trial for trial in hasty if trial.floats in patient]
+    assert known
+    for trial in known:
+        whole = patient[trial.floats].excess
+        seen, counted = (abs(np.log(excess / whole)) for excess in (aim.excess(trial.score), trial.excess))
+        assert counted < seen / 2
 
 
 def test_hard_photos_in_front_do_not_make_a_plan_hopeless(model, hardest_first):
-    """A plan that reaches the aim in the mean is found, though the first photos alone lose far more than is allowed."""
-    aim = Aim(0.98, 0.0)
+    """A plan that reaches the aim in the mean is found, though the first photos alone lose more than is allowed."""
+    aim = Aim(0.991, 0.0)
     result = quantize_hub(model, hardest_first, **ports(model), aim=aim)
     glance = Judge(model, hardest_first[:GLANCE], ports(model)["outputs"]).score(result.model)
-    assert result.chosen.excess <= 1 < HOPELESS < aim.excess(glance)
+    assert result.chosen.excess <= 1
     assert result.chosen.score.photos == 6
-    assert result.int8_share > 0.5
+    assert aim.excess(glance) > 1.1 * result.chosen.excess
+    assert result.int8_share + result.dynamic_share > 0.5
