@@ -27,7 +27,7 @@ def test_what_costs_nothing_reaches_as_far_as_is_probable_and_a_relu_stays_at_ze
     model, x, y, histograms, spans = calibrated()
     grown = with_headroom(model, dict.fromkeys(nodes(model), 0.0), spans, histograms)
     for name in (x, y):
-        low, high = probable(histograms[name])
+        _, high = probable(histograms[name])
         wide = min(high, 0 + spans[name][1] * MOST)
         assert grown[name][1] == pytest.approx(max(wide, spans[name][1]), rel=1e-6)
     assert grown[x][0] == 0.0
