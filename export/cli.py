@@ -177,11 +177,14 @@ def plan_sentence(facts: dict) -> str | None:
     kept = f"SSIM {said['calibration_ssim']:.4f}" if "calibration_ssim" in said else None
     kept = kept or (f"PSNR {said['calibration_psnr']:.1f} dB" if "calibration_psnr" in said else "the same picture")
     stored = facts["census"]["weight_bytes_share"].get("int8", 0.0)
-    others = [row["node"] for row in said["plan"] if row["precision"] != "int8" and row["macs"] >= SHOWN * _work(said)]
+    dynamic = said.get("dynamic_share_of_macs")
+    dynamic = f" ({dynamic:.1%} rounded at run time)" if dynamic else ""
+    others = [row["node"] for row in said["plan"] if row["precision"] == "float" and row["macs"] >= SHOWN * _work(said)]
     more = f" and {len(others) - 4} more" if len(others) > 4 else ""
     return (
-        f"{said['int8_share_of_macs']:.1%} of the multiply-accumulates are planned in int8 at {kept} on calibration "
-        f"photos, {stored:.1%} of the weights' bytes are int8; not int8: {', '.join(others[:4]) or 'nothing'}{more}."
+        f"{said['int8_share_of_macs']:.1%} of the multiply-accumulates are planned in int8{dynamic} at {kept} on "
+        f"calibration photos, {stored:.1%} of the weights' bytes are int8; in float: "
+        f"{', '.join(others[:4]) or 'nothing'}{more}."
     )
 
 

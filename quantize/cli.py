@@ -168,7 +168,9 @@ def show(result, output: Path) -> None:
             highlight=False,
         )
     console.print(
-        f"{result.int8_share:.1%} of the multiply-accumulates are int8; {result.calibrated} calibration photos, "
+        f"{result.int8_share:.1%} of the multiply-accumulates are int8"
+        + (f" ({result.dynamic_share:.1%} rounded at run time)" if result.dynamic_share else "")
+        + f"; {result.calibrated} calibration photos, "
         f"ranges by {result.method}"
         + "".join(f", {count} {what.replace('_', ' ')}" for what, count in result.preparation.items() if count),
         soft_wrap=True,

@@ -49,8 +49,7 @@ class QuantizeResult:
     of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what was to be
     reached, ``ranges`` how each tensor's range was chosen and what it is, ``trials`` are the plans that were tried, the
     first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what it took.
-    ``dynamic_share`` is the share of the multiply-accumulates in 8 bits whose activations are rounded at run time;
-    trials count it as int8.
+    ``dynamic_share`` is the part of ``int8_share`` whose activations are rounded at run time.
     """
 
     model: ir.Model = field(repr=False)
@@ -232,7 +231,8 @@ def quantize_hub(
         for node in model.graph
         if node.name in macs
     )
-    share, dynamic_share = (sum(row.macs for row in rows if row.precision == kind) / total for kind in (INT8, DYNAMIC))
+    dynamic_share = sum(row.macs for row in rows if row.precision == DYNAMIC) / total
+    share = dynamic_share + sum(row.macs for row in rows if row.precision == INT8) / total
     done = preparation.facts | {"corrected_biases": int(is_corrected)}
     held_out = list(held_out)
     final = Judge(model, held_out, outputs).score(result) if held_out else None

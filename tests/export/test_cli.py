@@ -69,7 +69,7 @@ def test_int8_says_what_became_of_the_plan(painter, tmp_path):
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
     assert "100.0% of the multiply-accumulates are planned in int8 at SSIM 0.9" in said
-    assert "not int8: nothing." in said
+    assert "in float: nothing." in said
 
 
 def test_int8_that_was_learned_says_how_that_went(painter, tmp_path):
