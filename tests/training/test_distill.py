@@ -75,8 +75,14 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(hub, batches, tmp_path)
 
     with pytest.raises(KeyboardInterrupt):
         run(hub, batches, teacher=fails_at_step_7, checkpoint=tmp_path / "c.pt")
-    told = []
-    resumed, again = run(hub, batches, checkpoint=tmp_path / "c.pt", watch=lambda done, loss: told.append(done))
+    told, seen = [], []
+
+    def noting(step):
+        seen.append(step)
+        return batches(step)
+
+    resumed, again = run(hub, noting, checkpoint=tmp_path / "c.pt", watch=lambda done, loss: told.append(done))
+    assert seen == list(range(4, 12))
     assert told == list(range(5, 13))
     assert again == losses
     assert torch.equal(weights(resumed), weights(whole))

@@ -45,6 +45,14 @@ def test_the_loss_is_absolute_difference_and_lost_ssim_in_0_to_1():
     assert got == pytest.approx(np.abs(a - b).mean() + 1 - metrics.ssim(a, b), abs=1e-5)
 
 
+def test_both_parts_of_the_loss_have_a_gradient():
+    a, b = (2 * tensor(p) - 1 for p in pictures(3))
+    a.requires_grad_()
+    gradient = torch.autograd.grad(Likeness([PICTURE])(a, b), a)[0]
+    by_ssim = torch.autograd.grad(1 - ssim((a + 1) / 2, (b + 1) / 2), a)[0]
+    torch.testing.assert_close(gradient - by_ssim, torch.sign(a - b) / 2 / a.numel(), atol=1e-7, rtol=0)
+
+
 def test_numbers_count_only_where_there_is_no_picture():
     a, b = (2 * tensor(p) - 1 for p in pictures(3))
     one, other = torch.zeros(1, 5), torch.ones(1, 5)
