@@ -51,6 +51,8 @@ def test_an_operator_in_another_form_passes_while_nothing_of_it_is_float():
     require_planned(PLAN, census((31, "int8 x int8"), (31, "int8 x int8"), *HONEST[1:]), "net.tflite")
     require_planned(PLAN, census((80, "int8 x int8"), *HONEST[1:]), "net.tflite")
     require_planned(PLAN, census(*HONEST[:3], (7, "float32 x float32")), "net.tflite")
+    blocks = (int(5 * 16 / 9), "dynamic int8 x int8")
+    require_planned(PLAN, census(*HONEST[:2], blocks, HONEST[3]), "net.tflite")
     with pytest.raises(QualityError, match="'stem'"):
         require_planned(PLAN, census((31, "int8 x int8"), (31, "float32 x float32"), *HONEST[1:]), "net.tflite")
     with pytest.raises(QualityError, match="'body' became"):
