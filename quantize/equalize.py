@@ -181,7 +181,7 @@ def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Samp
             output.name, output.type = f"{name}_{suffix}", ir.TensorType(ir.DataType.FLOAT)
             model.graph.outputs.append(output)
     append_observers(model.graph, observers)
-    session = open_session(model)
+    session = open_session(model, simulate=True)
     rows = [run(session, sample) for sample in samples]
     statistics = {}
     for index, name in enumerate(names):

@@ -12,6 +12,7 @@ from export.photos import calibration_samples
 from export.schemes.registry import Options, Report, scheme
 from validate.ports import STYLE, Port
 
+RANGE_PHOTOS = 16  # for the largest magnitudes, which HEADROOM raises anyway
 STATISTICS_PHOTOS = 4  # that norms are equalized by: what one channel is to another hardly depends on the photo
 
 
@@ -37,7 +38,7 @@ def _in_16_bits(hub: Hub, model: ir.Model, options: Options, report: Report, por
 
     report("writing norms in elementary steps")
     model = in_elementary_steps(model, calibration_samples(hub, options.calibration, STATISTICS_PHOTOS))
-    counted = _Counted(calibration_samples(hub, options.calibration))
+    counted = _Counted(calibration_samples(hub, options.calibration, RANGE_PHOTOS))
     if options.integer_io:
         model = round_ports(model, _spans(hub, model, options), ports)
     report("calibrating 16-bit activations")
