@@ -22,11 +22,13 @@ NEGLIGIBLE = 0.001  # share of the work
 def require_planned(plan: Sequence[Mapping[str, Any]], census: Mapping[str, Any], name: str) -> None:
     """Raise :class:`QualityError` naming the nodes that ``plan`` has in int8 and the file ``name`` does not.
 
-    ``plan`` has an entry for every node that multiplies: ``node``, ``macs`` and ``precision`` (int8, dynamic, float).
+    ``plan`` has an entry for every node that multiplies: ``node``, ``macs`` and ``precision``, which is int8, dynamic or
+    int16x8 (both have weights in 8 bits) or float.
     ``census`` is that of the file, with its ``products``.
     """
     products = census["products"]
     planned = {kind: [row for row in plan if row["precision"] == kind] for kind in ("int8", "dynamic", "float")}
+    planned["dynamic"] += [row for row in plan if row["precision"] == "int16x8"]
     eight = [product for product in products if product["form"] in IN_8_BIT]
     stored = [product for product in products if product["form"].endswith(STORED_IN_8_BIT) and product not in eight]
     floats = [product for product in products if product not in eight and product not in stored]

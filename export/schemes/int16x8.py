@@ -8,10 +8,12 @@ import numpy as np
 import onnx_ir as ir
 
 from export.hub import Hub
+from export.hub.dynamic_rounding import without_dynamic_rounding
 from export.photos import calibration_samples
 from export.schemes.registry import Options, Report, scheme
 from validate.ports import STYLE, Port
 
+INT8 = "int8"  # as plans say it
 RANGE_PHOTOS = 16  # for the largest magnitudes, which HEADROOM raises anyway
 STATISTICS_PHOTOS = 4  # that norms are equalized by: what one channel is to another hardly depends on the photo
 
@@ -28,8 +30,21 @@ def int16x8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
 
 
 def in_whole_numbers(hub: Hub, model: ir.Model, options: Options, report: Report) -> tuple[Hub, dict]:
-    """``model``, an int8 Q/DQ form of ``hub``, with int8 ports and in 16 bits whatever it leaves in float."""
+    """``model``, an int8 Q/DQ form of ``hub``, with int8 ports and in 16 bits whatever it leaves in float.
+
+    So is what it rounds at run time, for which there are kernels of floats only.
+    """
+    model = without_dynamic_rounding(hub.with_model(model)).model
     return _in_16_bits(hub, model, options, report, np.int8)
+
+
+def planned_in_whole_numbers(facts: dict) -> dict:
+    """What :meth:`quantize.QuantizeResult.facts` say, where nodes that are not int8 are int16x8 in the file."""
+    plan = [row | {"precision": row["precision"] if row["precision"] == INT8 else "int16x8"} for row in facts["plan"]]
+    told = {name: fact for name, fact in facts.items() if name not in ("float_nodes", "dynamic_share_of_macs")}
+    share = facts["int8_share_of_macs"] - facts.get("dynamic_share_of_macs", 0.0)
+    others = [row["node"] for row in plan if row["precision"] != INT8]
+    return told | {"int8_share_of_macs": round(share, 4), "int16_nodes": others, "plan": plan}
 
 
 def _in_16_bits(hub: Hub, model: ir.Model, options: Options, report: Report, ports: type) -> tuple[Hub, dict]:

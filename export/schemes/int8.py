@@ -40,8 +40,8 @@ def int8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
     if options.pareto is not None:
         draw_pareto(options.pareto, planned, hub.name)
     if options.integer_io:
-        from export.schemes.int16x8 import in_whole_numbers
+        from export.schemes.int16x8 import in_whole_numbers, planned_in_whole_numbers
 
-        compiled, more = in_whole_numbers(hub, model, options, report)
-        return compiled, more | facts
+        compiled, _ = in_whole_numbers(hub, model, options, report)
+        return compiled, planned_in_whole_numbers(facts)
     return hub.with_model(model), facts
