@@ -22,8 +22,8 @@ NEGLIGIBLE = 0.001  # share of the work
 def require_planned(plan: Sequence[Mapping[str, Any]], census: Mapping[str, Any], name: str) -> None:
     """Raise :class:`QualityError` naming the nodes that ``plan`` has in int8 and the file ``name`` does not.
 
-    ``plan`` has an entry for every node that multiplies: ``node``, ``macs`` and ``precision``, which is int8, dynamic or
-    int16x8 (both have weights in 8 bits) or float.
+    ``plan`` has an entry for every node that multiplies: ``node``, ``macs`` and ``precision``: int8, dynamic or int16x8
+    (both have weights in 8 bits), or float.
     ``census`` is that of the file, with its ``products``.
     """
     products = census["products"]
