@@ -112,6 +112,8 @@ def scale_of(largest: float) -> np.float32:
 
 def largest_magnitudes(model: ir.Model, names: Sequence[str], samples: Iterable[Sample]) -> dict[str, float]:
     """The largest magnitude of each tensor over all ``samples``; raises :class:`BrushportError` for an infinite one."""
+    if not names:
+        return {}
     model = model.clone()
     values = values_by_name(model.graph)
     model.graph.outputs.clear()
@@ -184,6 +186,25 @@ def _carries(node: ir.Node) -> bool:
 def _only_reader(value: ir.Value) -> ir.Node | None:
     uses = list(value.uses())
     return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
+
+
+def _means_int16(value: ir.Value) -> bool:
+    """Whether ``value`` is what a 16-bit tensor without a zero point means."""
+    node = value.producer()
+    return node is not None and node.op_type == "DequantizeLinear" and _is_int16_without_zero_point(node)
+
+
+def _is_rounded_to_int16(value: ir.Value) -> bool:
+    """Whether nothing but a QuantizeLinear to int16 reads ``value``."""
+    reader = _only_reader(value)
+    return reader is not None and reader.op_type == "QuantizeLinear" and _is_int16_without_zero_point(reader)
+
+
+def _is_int16_without_zero_point(node: ir.Node) -> bool:
+    if len(node.inputs) < 3 or node.inputs[2] is None or node.inputs[2].dtype is not ir.DataType.INT16:
+        return False
+    scale, zero = (value.const_value for value in node.inputs[1:3])
+    return scale is not None and scale.size == 1 and zero is not None and not zero.numpy().any()
 
 
 def _is_int8(node: ir.Node) -> bool:
@@ -276,7 +297,8 @@ class _Writer:
             self.wide.update(dict.fromkeys(floats, source))
         elif not self._continues(node):
             for output in floats:
-                self._round_everywhere(output, source if node.op_type in KEEPING else self._unit(node))
+                if not _is_rounded_to_int16(output):
+                    self._round_everywhere(output, source if node.op_type in KEEPING else self._unit(node))
 
     def _continues(self, node: ir.Node) -> bool:
         """Whether the one reader of ``node`` is computed along with it: nothing is rounded in between."""
@@ -300,7 +322,9 @@ class _Writer:
         return _Pair(node.outputs[0], scale, zero)
 
     def _pair(self, value: ir.Value) -> _Pair:
-        if value not in self.pairs:
+        if value not in self.pairs and _means_int16(value):
+            self.pairs[value] = self.wide[value] = _Pair(value, *value.producer().inputs[1:3])
+        elif value not in self.pairs:
             scale = scale_of(HEADROOM * self.largest[value.name])
             self.pairs[value] = _append_pair(self.graph, value, f"{value.name}_wide", scale, np.int16(0))
             self.wide[self.pairs[value].value] = self.pairs[value]

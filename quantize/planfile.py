@@ -8,15 +8,18 @@
     ranges:
       features: mse  # -2.1..3.7
       colors: [-1.0, 1.0]
+    apart: [swish]
 
 ``nodes`` names every node that could be int8, with one of ``PRECISIONS``: what is ``dynamic`` has int8 weights, and
 reads what is rounded at run time (:mod:`quantize.dynamic`). ``ranges`` may leave tensors out, whose
-range is then chosen as without a plan; a name of ``METHODS`` is measured on the calibration photos again, two numbers
+range is then chosen as without a plan; ``apart`` names activations that get a factor for each channel in front and
+behind (:mod:`quantize.gates`). A name of ``METHODS`` is measured on the calibration photos again, two numbers
 are taken as they are (in the values of the prepared model, in front of an instance norm not the original's).
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,11 +42,15 @@ Range = str | tuple[float, float]  # a method of METHODS, or low and high
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of each node, and the :data:`Range` of each tensor that is rounded, as far as it is stated."""
+    """What becomes of each node, and the :data:`Range` of each tensor that is rounded, as far as it is stated.
+
+    ``apart`` names the activations that are taken apart first (:mod:`quantize.gates`).
+    """
 
     nodes: Mapping[str, str]
     ranges: Mapping[str, Range] = field(default_factory=dict)
     source: str = "plan"
+    apart: tuple[str, ...] = ()
 
     def named(self, precision: str) -> frozenset[str]:
         """The nodes of that precision."""
@@ -86,15 +93,21 @@ def read_plan(path: str | Path) -> Plan:
         raise BrushportError(f"The plan {path} is no YAML: {short(error)}.") from None
     if not isinstance(content, dict) or not isinstance(content.get("nodes"), dict):
         raise BrushportError(f"The plan {path} has no list 'nodes' of nodes with their precision.")
-    if others := set(content) - {"nodes", "ranges", "reached"}:
-        raise BrushportError(f"The plan {path} has an entry '{min(others)}'; it knows nodes, ranges and reached.")
+    if others := set(content) - {"nodes", "ranges", "apart", "reached"}:
+        raise BrushportError(
+            f"The plan {path} has an entry '{min(others)}'; it knows nodes, ranges, apart and reached."
+        )
+    apart = content.get("apart") or []
+    if not isinstance(apart, list) or not all(isinstance(name, str) for name in apart):
+        raise BrushportError(f"'apart' in the plan {path} is no list of names of activations.")
     ranges = content.get("ranges") or {}
     if not isinstance(ranges, dict):
         raise BrushportError(f"'ranges' in the plan {path} is no list of tensors with their range.")
     for name, precision in content["nodes"].items():
         if precision not in PRECISIONS:
             raise BrushportError(f"The plan {path} says '{precision}' of '{name}'; say {', '.join(PRECISIONS)}.")
-    return Plan(content["nodes"], {name: _range(value, name, path) for name, value in ranges.items()}, str(path))
+    spans = {name: _range(value, name, path) for name, value in ranges.items()}
+    return Plan(content["nodes"], spans, str(path), tuple(apart))
 
 
 def write_plan(path: str | Path, result: QuantizeResult) -> None:
@@ -118,6 +131,8 @@ def plan_text(result: QuantizeResult) -> str:
         if row.able or row.precision != FLOAT:
             cost = "" if row.psnr is None else f", costs {row.psnr:.1f} dB alone"
             lines.append(f"{_entry(row.node, row.precision)}  # {row.macs / total:.1%} of the work{cost}")
+    if result.apart:
+        lines.append(f"apart: {json.dumps(list(result.apart))}")
     lines.append("ranges:")
     for name, (chosen, (low, high)) in result.ranges.items():
         comment = f"  # {low:.4g}..{high:.4g}" if isinstance(chosen, str) else ""

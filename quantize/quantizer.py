@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from quantize.bias import correct_biases
 from quantize.dynamic import estimate, is_hybrid, make_dynamic
+from quantize.gates import gates
 from quantize.graph import name_nodes
 from quantize.headroom import with_headroom
 from quantize.judge import Aim, Judge, Score
@@ -24,7 +25,7 @@ from quantize.qdq import calibrated_values, insert_qdq, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
 from quantize.runtime import Sample
 from quantize.sensitivity import Sensitivity, neighbors
-from validate.errors import UnsupportedError
+from validate.errors import BrushportError, UnsupportedError
 from validate.ports import Port
 
 JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
@@ -49,7 +50,8 @@ class QuantizeResult:
     of the calibration photos, ``score`` on photos held out, None where there were none. ``aim`` is what was to be
     reached, ``ranges`` how each tensor's range was chosen and what it is, ``trials`` are the plans that were tried, the
     first with everything in int8, and ``chosen`` the one of them that became this plan. ``seconds`` is what it took.
-    ``dynamic_share`` is the part of ``int8_share`` whose activations are rounded at run time.
+    ``dynamic_share`` is the part of ``int8_share`` whose activations are rounded at run time,
+    ``apart`` names the activations that were taken apart (:mod:`quantize.gates`).
     """
 
     model: ir.Model = field(repr=False)
@@ -66,6 +68,7 @@ class QuantizeResult:
     chosen: Trial | None = None
     seconds: float = 0.0
     dynamic_share: float = 0.0
+    apart: tuple[str, ...] = ()
 
     def facts(self) -> dict:
         """The result as plain numbers and names, for a manifest."""
@@ -129,7 +132,12 @@ def quantize_hub(
         inputs, outputs = ports_of(model, range_of(first))
     report("running the float model")
     judge = Judge(model, first, outputs)
-    preparation = prepare(model, first[:PREPARED_PHOTOS], judge) if equalize else Prepared(model)
+    apart = None if plan is None else plan.apart
+    if unknown := [name for name in apart or () if name not in gates(model)]:
+        raise BrushportError(
+            f"{plan.source} takes '{unknown[0]}' apart, which is no activation that can be; leave it out."
+        )
+    preparation = prepare(model, first[:PREPARED_PHOTOS], judge, apart) if equalize else Prepared(model)
     prepared = preparation.model
     report("calibrating")
     tensors = calibrated_values(node for node in prepared.graph if node.name in set(names))
@@ -239,7 +247,7 @@ def quantize_hub(
     return QuantizeResult(
         result, rows, share, count, method, done, chosen.score, final,
         aim, chosen_ranges, tuple(trials.values()),
-        chosen, time.monotonic() - started, dynamic_share,
+        chosen, time.monotonic() - started, dynamic_share, preparation.apart,
     )  # fmt: skip
 
 
