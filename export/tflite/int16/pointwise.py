@@ -133,12 +133,12 @@ def int16_activation(context: Lowering, node: ir.Node) -> bool:
 def int16_hard_sigmoid(context: Lowering, node: ir.Node) -> bool:
     """``clip(a x + b, 0, 1)`` as MUL and ADD: a Relu cuts off below, the largest 16-bit number above."""
     x, after = int16_input(context, node.inputs[0]), following(context, node)
-    if x is None or after is None or after.quantization != UNIT:
+    if x is None or after is None or not rescales(UNIT.scale[0] / after.scale):
         return False
     alpha, beta = context.attribute(node, "alpha", 0.2), context.attribute(node, "beta", 0.5)
     scale = x.tensor.quantization.scale[0] * abs(alpha) * 1.001
     slope = number(context, alpha)
-    if not alpha or not rescales(scale / after.scale, ADD_RATIOS) or not rescales(slope.quantization.scale[0]):
+    if not alpha or not rescales(scale / UNIT.scale[0], ADD_RATIOS) or not rescales(slope.quantization.scale[0]):
         return False
     rising = _binary(context, "MUL", [x.tensor, slope], Quantization.per_tensor(scale, 0))
     return after.bind(context, _binary(context, "ADD", [rising, number(context, beta)], UNIT, "RELU"), x.perm)

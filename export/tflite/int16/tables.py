@@ -18,7 +18,7 @@ OFFSET = 2**15
 # Elementwise functions of their first input; other inputs are constants.
 FUNCTIONS = (
     "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Cos", "Cosh", "Elu", "Erf", "Exp",
-    "Floor", "Gelu", "HardSwish", "Log", "Mish", "Neg", "Pow", "Reciprocal", "Round", "Selu", "Shrink", "Sign", "Sin",
+    "Floor", "Gelu", "HardSwish", "Log", "Mish", "Neg", "Pow", "Reciprocal", "Round", "Selu", "Sign", "Sin",
     "Sinh", "Softplus", "Softsign", "Tan", "ThresholdedRelu",
 )  # fmt: skip
 
