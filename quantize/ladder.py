@@ -2,7 +2,8 @@
 
 A form (say, a palette of 16 numbers) makes other weights of a node's. First every weight takes the lowest rung. Where
 the picture suffers, what each weight alone costs on the lowest rung is measured, as the squared error of the picture;
-further up it is taken to fall as the squared error of the weight does. Errors of different weights are taken to add.
+further up it is taken to fall as the squared error of the weight does, or of what the node gives where that is known.
+Errors of different weights are taken to add.
 That gives an order of steps up, by error taken away for each byte that it costs, and bisection finds how many of them
 the picture needs.
 """
@@ -62,11 +63,13 @@ def climb(
     rungs: Sequence[Rung],
     *,
     target: float,
+    loss: Callable[[str, np.ndarray, np.ndarray], float] = lambda name, weight, made: squared_error(weight, made),
     report: Callable[[str], None] = lambda step: None,
 ) -> LadderResult:
     """The weights of ``model`` on the lowest ``rungs`` with which the mean SSIM over ``samples`` is ``target``.
 
-    ``rungs`` begins with the smallest form; above the last of them a weight stays as it is.
+    ``rungs`` begins with the smallest form; above the last of them a weight stays as it is. ``loss(name, weight,
+    made)`` tells how much worse one form of a weight is than another.
     Raises :class:`UnsupportedError` where the model has no weights of a size that matters, or bears none of the rungs.
     """
     rungs = [*rungs, DENSE]
@@ -103,7 +106,7 @@ def climb(
         for index, name in enumerate(weights, start=1):
             report(f"measuring what {rungs[0].name} costs, weight {index} of {len(weights)}")
             costs[name] = judge.error(build({name: 0}), COSTED_PHOTOS)
-        moves = _order(weights, rungs, form, costs)
+        moves = _order(weights, rungs, form, costs, loss)
         report("choosing a form for each weight")
         low, high, best = 0, len(moves), None
         while best is None or high - low > 1:
@@ -119,17 +122,22 @@ def climb(
     return LadderResult(changed, {name: rungs[place] for name, place in places.items()}, score)
 
 
+def squared_error(weight: np.ndarray, made: np.ndarray) -> float:
+    """The sum of the squared differences."""
+    return float(np.sum(np.square(made - weight, dtype=np.float64)))
+
+
 def _order(
     weights: Mapping[str, tuple[np.ndarray, int]],
     rungs: Sequence[Rung],
     form: Callable[[str, int], np.ndarray],
     costs: Mapping[str, float],
+    loss: Callable[[str, np.ndarray, np.ndarray], float],
 ) -> list[str]:
     """The names of the weights in the order of their steps up, each as often as there are rungs to climb."""
     errors = {}
     for name, (weight, _) in weights.items():
-        rounded = (form(name, place) for place in range(len(rungs)))
-        squares = [float(np.sum(np.square(one - weight, dtype=np.float64))) for one in rounded]
+        squares = [loss(name, weight, form(name, place)) for place in range(len(rungs))]
         first = squares[0] or 1.0
         errors[name] = [costs[name] * min(1.0, square / first) for square in squares]
     places = dict.fromkeys(weights, 0)

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize.ladder import Rung, climb
+from quantize.ladder import Rung, climb, squared_error
 from quantize.palettes import palettize
 from quantize.sparsity import prune_smallest
 from quantize.weights import SMALL, float_weights
@@ -90,6 +90,21 @@ def test_only_weights_that_matter_climb() -> None:
     assert result.rungs["faint"].bits == 2
     assert min(result.rungs[name].bits for name in ("first", "up")) > 2
     assert sum(result.facts()["weights"].values()) == 3
+
+
+def test_the_loss_that_is_told_says_which_rungs_pay() -> None:
+    """A weight whose forms are all alike bad never climbs before those that get better."""
+    seen = []
+
+    def loss(name: str, weight: np.ndarray, made: np.ndarray) -> float:
+        seen.append(name)
+        return 1.0 if name == "first" else squared_error(weight, made)
+
+    rungs = [palette(2), palette(4), palette(6)]
+    low = climb(network(), SAMPLES, PORT, rungs, target=0.0).score.quality
+    result = climb(network(), SAMPLES, PORT, rungs, target=1 - (1 - low) / 1.05, loss=loss)
+    assert set(seen) == {"first", "faint", "up"}
+    assert result.rungs["first"].bits == 2 or result.rungs["up"].bits > 6
 
 
 def test_nothing_that_is_borne_is_an_error() -> None:

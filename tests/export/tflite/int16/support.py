@@ -83,7 +83,7 @@ def run_integers(content: bytes, feeds: Sample, names: list[str]) -> tuple[list[
 
 def float_tensors(content: bytes) -> list[str]:
     """The names of the tensors of a file that hold floats."""
-    details = Interpreter(model_content=content, experimental_preserve_all_tensors=True).get_tensor_details()
+    details = Interpreter(model_content=content).get_tensor_details()
     return [detail["name"] for detail in details if np.issubdtype(detail["dtype"], np.floating)]
 
 
