@@ -82,6 +82,7 @@ def quantize_and_learn(
     plan: Plan | None = None,
     survey: bool = False,
     equalize: bool = True,
+    static: bool = False,
     report: Callable[[str], None] = lambda step: None,
 ) -> Learned:
     """:func:`quantize.quantizer.quantize_hub` with ``steps`` of learning; see this module for how the two go together.
@@ -96,7 +97,8 @@ def quantize_and_learn(
     require_trainable(model, inputs)
     aim, photos = aim or Aim(), list(photos)
     judged, learned = _parted(photos)
-    fixed = {"inputs": inputs, "outputs": outputs, "survey": survey, "equalize": equalize, "report": report}
+    fixed = {"inputs": inputs, "outputs": outputs, "survey": survey, "equalize": equalize, "static": static}
+    fixed["report"] = report
     eased = replace(aim, grace=GRACE) if plan is None else aim
     planned = quantize_hub(model, photo_samples(photos, inputs), aim=eased, plan=plan, **fixed)
     trained = learn_rounding(

@@ -9,7 +9,7 @@ join or average numbers in front of a convolution, the pair goes in front of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -64,17 +64,23 @@ def calibrated_values(nodes: Iterable[ir.Node]) -> list[str]:
     return list(names)
 
 
-def insert_qdq(model: ir.Model, names: Iterable[str], ranges: Mapping[str, tuple[float, float]]) -> ir.Model:
+def insert_qdq(
+    model: ir.Model,
+    names: Iterable[str],
+    ranges: Mapping[str, tuple[float, float]],
+    open_ended: Collection[str] = (),
+) -> ir.Model:
     """A copy of ``model`` in which the convolutions ``names`` are int8.
 
-    ``ranges`` gives (low, high) of every tensor that :func:`calibrated_values` lists. All new values carry
-    dtype and shape, constants are initializers, the opset stays as it is.
+    What those of ``open_ended`` give is not rounded: Core ML's kernels read bytes and may give floats. ``ranges`` gives
+    (low, high) of every tensor that :func:`calibrated_values` lists. All new values carry dtype and shape, constants
+    are initializers, the opset stays as it is.
     """
     model = model.clone()
     wanted = set(names)
     nodes = [node for node in model.graph if node.name in wanted]
     writer = _Writer(model.graph, ranges, Extents(nodes))
-    targets = {node: quantized_output(node) for node in nodes}
+    targets = {node: quantized_output(node) for node in nodes if node.name not in open_ended}
     for target in targets.values():
         writer.round_everywhere(target)
     for node in nodes:

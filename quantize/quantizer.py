@@ -99,6 +99,7 @@ def quantize_hub(
     plan: Plan | None = None,
     survey: bool = False,
     equalize: bool = True,
+    static: bool = False,
     report: Callable[[str], None] = lambda step: None,
 ) -> QuantizeResult:
     """Quantize the convolutions of ``model`` to int8 Q/DQ, keeping in float the few that the picture cannot bear.
@@ -110,7 +111,9 @@ def quantize_hub(
     calibration photos. Outputs that are no pictures or too small for SSIM are judged by PSNR, see
     :class:`quantize.judge.Score`. With a ``plan``, nothing is searched for: that is what is done, whatever it gives.
     ``survey`` tries more plans than it takes, to be drawn. ``equalize`` allows the exact preparation that
-    :func:`quantize.prepare.prepare` does. ``report`` is told each step as it begins. ``model`` itself is not changed.
+    :func:`quantize.prepare.prepare` does. ``static`` has what a plan calls dynamic read what is rounded in advance and
+    give floats, as Core ML's kernels can and TFLite's cannot. ``report`` is told each step as it begins. ``model``
+    itself is not changed.
 
     The result keeps the hub's promises but one: int8 and int32 constants, and the Q/DQ nodes they come with.
 
@@ -151,8 +154,10 @@ def quantize_hub(
     dynamic: frozenset[str] = frozenset() if plan is None else plan.named(DYNAMIC)
 
     def quantized(floats: frozenset[str], spans: dict[str, Span]) -> ir.Model:
-        made = insert_qdq(prepared, [name for name in names if name not in floats | dynamic], spans)
-        return made if dynamic <= floats else make_dynamic(made, sorted(dynamic - floats))
+        rounded = [name for name in names if name not in floats]
+        at_run_time = dynamic - floats - (set(names) if static else set())
+        made = insert_qdq(prepared, [name for name in rounded if name not in at_run_time], spans, dynamic)
+        return make_dynamic(made, sorted(at_run_time)) if at_run_time else made
 
     def best_method(floats: frozenset[str]) -> str:
         report("choosing ranges")

@@ -26,6 +26,7 @@ def int8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
         "aim": Aim(**{name: least for name, least in asked.items() if least is not None}),
         "plan": None if options.plan is None else read_plan(options.plan),
         "survey": options.pareto is not None,
+        "static": options.target == "coreml",
         "report": report,
     }
     photos = calibration_photos(hub, options.calibration)
