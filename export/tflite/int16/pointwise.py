@@ -26,6 +26,11 @@ CODES = {
 }  # fmt: skip
 UNIT = Quantization.per_tensor(2.0**-15, 0)  # LOGISTIC and TANH give this scale, whatever they are asked for
 POWER_OF_TWO = 1.5e-3  # LiteRT takes a scale for one whose logarithm is within 1e-3 of a whole number
+INT16_HIGH = 2**15 - 1
+SAMPLED = 128  # steps between the numbers for which the RSQRT kernel knows the result
+FINER = 64
+FEW_STEPS = 2**15 // FINER  # 0.3 % is what the interpolation is off there
+MOST_BOUNDS = 2
 ADDENDS = 2**16  # MEAN adds 16-bit numbers in 32 bits
 ADD_RATIOS = (2.0**-14, 2.0**13)
 
@@ -146,11 +151,36 @@ def int16_hard_sigmoid(context: Lowering, node: ir.Node) -> bool:
 
 @int16_rule("Sqrt")
 def int16_inverse_root(context: Lowering, node: ir.Node) -> bool:
-    """RSQRT for a square root that only a Reciprocal reads."""
+    """RSQRT for a square root that only a Reciprocal reads.
+
+    LiteRT's kernel interpolates between numbers 128 steps apart, which is 5 times too much where a number has few steps
+    (a channel's variance, beside that of the others). So with f(v) = 1 / sqrt(v) and bounds T, of ``FEW_STEPS``,
+
+        f(v) = f(min(v, T)) + f(max(v, T)) - f(T),
+
+    where min(v, T) is v in steps 64 times as fine, whose largest number is T; and so on, as far as ``after`` reaches.
+    """
     x, after = int16_input(context, node.inputs[0]), following(context, node, "Reciprocal")
     if x is None or after is None or len(after.done) != 2:
         return False
-    return after.bind(context, emit(context, "RSQRT", [x.tensor], x.tensor.shape, after.quantization), x.perm)
+    v, parts = x.tensor, []
+    while True:
+        scale = v.quantization.scale[0]
+        least = 1.0 / (scale * (INT16_HIGH * after.scale) ** 2)  # steps of what gives the largest number of the result
+        if least >= SAMPLED or len(parts) == MOST_BOUNDS:
+            parts.append(emit(context, "RSQRT", [v], v.shape, after.quantization))
+            break
+        bound = context.builder.constant(np.asarray(FEW_STEPS, np.int16), "", v.quantization)
+        raised = _binary(context, "MAXIMUM", [v, bound], v.quantization)
+        part = emit(context, "RSQRT", [raised], v.shape, after.quantization)
+        at_bound = min(round(1.0 / np.sqrt(FEW_STEPS * scale) / after.scale), INT16_HIGH)
+        offset = context.builder.constant(np.asarray(at_bound, np.int16), "", after.quantization)
+        parts.append(_binary(context, "SUB", [part, offset], after.quantization))
+        v = emit(context, "QUANTIZE", [v], v.shape, Quantization.per_tensor(scale / FINER, 0))
+    total = parts.pop()
+    while parts:  # the finest first: the sums then lie between zero and the largest number
+        total = _binary(context, "ADD", [total, parts.pop()], after.quantization)
+    return after.bind(context, total, x.perm)
 
 
 @int16_rule("GlobalAveragePool", "ReduceMean")

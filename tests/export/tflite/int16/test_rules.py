@@ -11,7 +11,7 @@ import pytest
 from export.tflite.int16 import INT16_RULES
 from export.tflite.int16.tables import FUNCTIONS
 from tests.export.tflite.cases.table import ints, normal, positive
-from tests.export.tflite.int16.support import Graph, check, compiled, float_tensors, rounded
+from tests.export.tflite.int16.support import Graph, check, compiled, float_tensors, rounded, run_integers
 from tests.export.tflite.support import run_tflite
 from tests.export.tflite.test_registry import operators
 from tests.quantize.graphs import run
@@ -161,6 +161,32 @@ def test_rule(name, tmp_path):
     graph = Graph(**feeds)
     written = check(graph, build(graph), folder=tmp_path, steps=steps)
     assert expected in (written, None)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bounds"), [(1.0, 2.0, 0), (0.02, 30.0, 1), (0.02, 100.0, 2), (0.0065, 50.0, 2)]
+)
+def test_inverse_roots_of_variances_far_apart(low, high, bounds, tmp_path):
+    """LiteRT's own kernel is five times off where a number has few of the 32767 steps."""
+    graph = Graph(x=np.geomspace(low, high, 8000).astype(np.float32).reshape(1, -1))
+    y = graph.op("Reciprocal", graph.op("Sqrt", "x"))
+    made = rounded(graph.build(y), graph.feeds)
+    content = compiled(made, tmp_path)
+    assert operators(content).count("RSQRT") == bounds + 1
+    (got,), (step,) = run_integers(content, graph.feeds, [y])
+    (expected,) = run(made, graph.feeds)
+    assert (np.abs(got - expected) < 0.004 * expected + 1.01 * (bounds + 1) * step).all()
+
+
+def test_inverse_roots_beyond_what_photos_gave(tmp_path):
+    """What is larger than the result can be is its largest number; it never turns around."""
+    graph = Graph(x=np.geomspace(0.02, 30.0, 500).astype(np.float32).reshape(1, -1))
+    y = graph.op("Reciprocal", graph.op("Sqrt", "x"))
+    content = compiled(rounded(graph.build(y), graph.feeds), tmp_path)
+    beyond = {"x": np.geomspace(1e-4, 60.0, 500).astype(np.float32).reshape(1, -1)}
+    (got,), (step,) = run_integers(content, beyond, [y])
+    assert (np.diff(got) < 0.01 * got[:, 1:] + 2 * step).all()
+    assert got[0, 0] > 0.9 * got.max()
 
 
 @pytest.mark.parametrize("op_type", sorted(FUNCTIONS))
