@@ -69,12 +69,15 @@ def insert_qdq(
     names: Iterable[str],
     ranges: Mapping[str, tuple[float, float]],
     open_ended: Collection[str] = (),
+    closed: bool = False,
 ) -> ir.Model:
     """A copy of ``model`` in which the convolutions ``names`` are int8.
 
-    What those of ``open_ended`` give is not rounded: Core ML's kernels read bytes and may give floats. ``ranges`` gives
-    (low, high) of every tensor that :func:`calibrated_values` lists. All new values carry dtype and shape, constants
-    are initializers, the opset stays as it is.
+    What those of ``open_ended`` give is not rounded: Core ML's kernels read bytes and may give floats. ``closed`` puts
+    a pair directly in front of each convolution, too, where one in front of what moves or joins numbers has rounded
+    them already: that changes no number, and Core ML knows an int8 convolution by its own pair. ``ranges`` gives (low,
+    high) of every tensor that :func:`calibrated_values` lists. All new values carry dtype and shape, constants are
+    initializers, the opset stays as it is.
     """
     model = model.clone()
     wanted = set(names)
@@ -84,7 +87,7 @@ def insert_qdq(
     for target in targets.values():
         writer.round_everywhere(target)
     for node in nodes:
-        writer.round_input(node)
+        writer.round_input(node, closed)
         writer.round_constants(node)
     drop_unread_initializers(model.graph)
     model.graph.sort()
@@ -118,11 +121,16 @@ class _Writer:
         if position is not None:
             self.graph.outputs[position] = rounded
 
-    def round_input(self, node: ir.Node) -> None:
+    def round_input(self, node: ir.Node, closed: bool) -> None:
         """Round ``node``'s data input, for it and the other quantized readers of that tensor."""
         source = self.extents.sources[node]
         self.input_scales[node] = rounding.activation_parameters(*self.ranges[source])[0]
         self._round(node, 0, source)
+        value = node.inputs[0]
+        if closed and value not in self.rounded:
+            if (value, source) not in self.pairs:
+                self._pair(value, source, f"{value.name}_closed")
+            node.replace_input_with(0, self.pairs[value, source])
 
     def _round(self, user: ir.Node, index: int, source: str) -> None:
         """Let ``user`` read an int8 tensor in the scale of ``source``, rounded as far upwards as can be."""

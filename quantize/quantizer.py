@@ -156,7 +156,7 @@ def quantize_hub(
     def quantized(floats: frozenset[str], spans: dict[str, Span]) -> ir.Model:
         rounded = [name for name in names if name not in floats]
         at_run_time = dynamic - floats - (set(names) if static else set())
-        made = insert_qdq(prepared, [name for name in rounded if name not in at_run_time], spans, dynamic)
+        made = insert_qdq(prepared, [name for name in rounded if name not in at_run_time], spans, dynamic, static)
         return make_dynamic(made, sorted(at_run_time)) if at_run_time else made
 
     def best_method(floats: frozenset[str]) -> str:

@@ -11,6 +11,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from quantize.graph import name_nodes, values_by_name
 from quantize.qdq import calibrated_values, insert_qdq, quantized_output, range_source, why_not
 from quantize.ranges import calibrate
+from quantize.runtime import open_session
 from tests.quantize.graphs import Builder, decibels, run, samples, style_net
 
 
@@ -277,3 +278,37 @@ def test_names_are_made_unique():
     names = [node.name for node in model.graph]
     assert len(set(names)) == len(names)
     assert all(names)
+
+
+def joined():
+    """Two convolutions, resized and joined, in front of a third."""
+    b = Builder([1, 3, 48, 48])
+    parts = [b.op("Relu", b.conv("image", 3, 4)) for _ in range(2)]
+    return b.build(b.conv(b.op("Concat", *parts, axis=1), 8, 3))
+
+
+def test_closed_pairs_stand_in_front_of_every_convolution_and_change_nothing():
+    model = joined()
+    names = [node.name for node in convolutions(model)]
+    plain, closed = insert_qdq(model, names, spans(model)), insert_qdq(model, names, spans(model), closed=True)
+
+    def sources(graph):
+        return [node.inputs[0].producer().op_type for node in graph.graph if node.op_type == "Conv"]
+
+    assert "Concat" in sources(plain)
+    assert set(sources(closed)) == {"DequantizeLinear"}
+    for sample in samples(model, 2, "verification"):
+        first, second = (open_session(graph, simulate=True).run(None, sample)[0] for graph in (plain, closed))
+        np.testing.assert_array_equal(first, second)
+
+
+def test_open_ended_convolutions_read_bytes_and_give_floats():
+    model = joined()
+    nodes = convolutions(model)
+    made = insert_qdq(model, [node.name for node in nodes], spans(model), [nodes[-1].name])
+    last = next(node for node in made.graph if node.name == nodes[-1].name)
+    assert last.inputs[1].producer().op_type == "DequantizeLinear"
+    assert last.outputs[0].is_graph_output()
+    first = next(node for node in made.graph if node.name == nodes[0].name)
+    assert not first.outputs[0].is_graph_output()
+    assert first.outputs[0].consumers()[0].outputs[0].consumers()[0].op_type == "QuantizeLinear"
