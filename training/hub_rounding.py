@@ -4,8 +4,10 @@ A tensor is rounded to q = clip(round(x / s) + z, low, high) and read as (q - z)
 the identity and clipping as what it is (Bengio, Léonard and Courville, "Estimating or Propagating Gradients Through
 Stochastic Neurons", 2013; Jacob et al., "Quantization and Training of Neural Networks", CVPR 2018, section 3).
 So s has a gradient, too: where x is clipped, that of the range's end, elsewhere that of the rounding error (Esser et
-al., "Learned Step Size Quantization", ICLR 2020). :func:`train_scales` lets the activations' scales be trained as
-factors of what they were; zero points and weights' scales stay.
+al., "Learned Step Size Quantization", ICLR 2020). :func:`train_scales` lets the activations' scales be trained; zero
+points and weights' scales stay. A range may grow, and narrow to L = ``NARROWEST`` of what it was, because a photo that
+was not among those learned on may reach further: for a trained p, its factor is L + (1 - L) exp(p / (1 - L)), which is
+1 + p about 0.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from training.hub_operators import attribute, constant, operator, refused, requi
 
 BIAS_UNITS = 128  # steps of a bias that one step of training is measured in
 INT32_HIGH = 2**31 - 1
+NARROWEST = 0.85  # left free, photos of another kind gained 1 dB less (the zoo's U-Net)
 _DYNAMIC_HIGH = 255  # DynamicQuantizeLinear is uint8
 
 
@@ -50,7 +53,7 @@ def _parameters(node: ir.Node, dtype: np.dtype) -> tuple[torch.Tensor, torch.Ten
 
 
 class Scale(nn.Module):
-    """The scale of what is rounded, which nodes may share; ``stretch`` is the logarithm of its factor once trained."""
+    """The scale of what is rounded. ``stretch``, which nodes may share, is what is trained, if it is."""
 
     def __init__(self, scale: torch.Tensor, shape: tuple[int, ...]):
         super().__init__()
@@ -60,7 +63,9 @@ class Scale(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """The scale."""
-        return self.first if self.stretch is None else self.first * self.stretch.exp()
+        if self.stretch is None:
+            return self.first
+        return self.first * (NARROWEST + (1 - NARROWEST) * (self.stretch / (1 - NARROWEST)).exp())
 
     @property
     def held(self) -> dict[int, torch.Tensor]:

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.training.hubs import in_onnxruntime, in_torch, one_node, random_inputs
 from training.hub_network import HubNetwork
-from training.hub_rounding import BIAS_UNITS, RoundedConstant, rounded, train_scales
+from training.hub_rounding import BIAS_UNITS, NARROWEST, RoundedConstant, Scale, rounded, train_scales
 from validate.errors import UnsupportedError
 
 RANDOM = np.random.default_rng(0)
@@ -142,6 +142,10 @@ def scale_of(model, output):
     return next(node for node in model.graph if node.outputs[0].name == output).inputs[1].const_value.numpy()
 
 
+def factor(stretch):
+    return NARROWEST + (1 - NARROWEST) * np.exp(stretch / (1 - NARROWEST))
+
+
 PICTURE = np.random.default_rng(3).random((1, 3, 6, 8), np.float32)
 
 
@@ -167,10 +171,10 @@ def test_what_was_trained_is_written_as_onnxruntime_reads_it(per_channel):
             if isinstance(module, RoundedConstant):
                 module.steps.add_(torch.randn(module.steps.shape))
     model = network.to_model()
-    np.testing.assert_allclose(scale_of(model, "relu_q"), 0.02 * np.exp(0.2), rtol=1e-6)
+    np.testing.assert_allclose(scale_of(model, "relu_q"), 0.02 * factor(0.2), rtol=1e-6)
     assert scale_of(model, "image_q") == np.float32(1 / 255)
     for output in ("second_q", "second_dq", "neg_q", "neg_dq"):
-        np.testing.assert_allclose(scale_of(model, output), 0.05 * np.exp(-0.3), rtol=1e-6)
+        np.testing.assert_allclose(scale_of(model, output), 0.05 * factor(-0.3), rtol=1e-6)
     for name, read in (("first", np.float32(1 / 255)), ("second", scale_of(model, "relu_q"))):
         product = (scale_of(model, f"{name}_wdq").astype(np.float64) * np.float64(read)).astype(np.float32)
         np.testing.assert_array_equal(scale_of(model, f"{name}_bdq"), product)
@@ -201,6 +205,17 @@ def test_the_gradient_of_a_scale_is_the_error_of_rounding_or_the_end_of_the_rang
         steps = value.item() / scale
         expected = scale * (np.clip(np.round(steps), 0, 255) - (steps if 0 <= steps <= 255 else 0))
         assert gradient.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_range_grows_freely_and_narrows_in_part():
+    scale = Scale(torch.tensor(0.5), ())
+    assert (scale().item(), scale.held) == (0.5, {})
+    scale.stretch = torch.nn.Parameter(torch.zeros(()))
+    (slope,) = torch.autograd.grad(scale(), scale.stretch)
+    assert (scale().item(), slope.item()) == pytest.approx((0.5, 0.5))
+    for stretch, expected in ((-9, NARROWEST), (1, factor(1))):
+        torch.nn.init.constant_(scale.stretch, stretch)
+        assert scale().item() == pytest.approx(0.5 * expected)
 
 
 def test_a_bias_moves_in_units_of_many_steps():

@@ -40,24 +40,24 @@ def constants(model):
     return {name: value.const_value.numpy() for name, value in model.graph.initializers.items()}
 
 
-def coarse(quantized):
-    """With activations in steps that are five times too large."""
+def clipped(quantized):
+    """With ranges of activations that are a third too narrow."""
     model = quantized.clone()
     ports = {value.name for value in (*model.graph.inputs, *model.graph.outputs)}
     scales = {node.inputs[1] for node in model.graph if node.op_type == "QuantizeLinear"}
     for scale in scales:
         if scale.name.removesuffix("_scale") not in ports:
-            scale.const_value = ir.tensor(scale.const_value.numpy() * np.float32(5), name=scale.name)
+            scale.const_value = ir.tensor(scale.const_value.numpy() * np.float32(0.66), name=scale.name)
     return model
 
 
-def test_a_coarse_network_learns_to_paint_better(hub, quantized, learned_on, judge):
-    told, worse = [], coarse(quantized)
+def test_what_was_clipped_learns_to_paint_better(hub, quantized, learned_on, judge):
+    told, worse = [], clipped(quantized)
     model = learn(hub, worse, learned_on, watch=lambda done, loss: told.append(done))
     before, after = judge.score(worse), judge.score(model)
     assert told == list(range(1, 61))
-    assert after.psnr > before.psnr + 1.2
-    assert 1 - after.ssim < 0.8 * (1 - before.ssim)
+    assert after.psnr > before.psnr + 2
+    assert 1 - after.ssim < 0.7 * (1 - before.ssim)
 
 
 def test_it_stays_the_same_graph_of_the_same_types(hub, quantized, learned_on):
