@@ -24,7 +24,7 @@ from validate.errors import BrushportError, UnsupportedError
 from validate.photos import photo_samples
 from validate.ports import Port
 
-GRACE = 1.25  # what 200 steps win back of the squared error on the zoo's networks, nearly all of them in int8
+GRACE = 1.2  # what 200 steps win back of the squared error on the zoo's networks, nearly all of them in int8
 KEPT = "kept"
 NO_BETTER = "no better, so the plan stays as it was"
 TOO_LITTLE = "short of the aim, so it is a plan with less int8 now, without learning"
