@@ -1,8 +1,9 @@
 """Activations in 16 bits: every float tensor that is left in a hub gets a Q/DQ pair of int16.
 
-real = scale * q, q in -32768..32767: 16-bit kernels know no zero point. A tensor's scale is set by the largest
-magnitude seen on photos, with ``HEADROOM`` for other photos. Weights stay int8, one scale an output channel; a bias is
-int32. What is int8 in the hub already stays so.
+real = scale * q, q in -32768..32767: 16-bit kernels know no zero point. A tensor's scale leaves room above the largest
+magnitude seen on photos, for other photos: little where all photos come to much the same, as behind norms, and more
+where they do not. Weights stay int8, one scale an output channel; a bias is int32. What is int8 in the hub already
+stays so.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from validate.errors import BrushportError, UnsupportedError
 
 INT16_HIGH = 2**15 - 1
 OPSET = 21  # the first whose QuantizeLinear gives int16
-HEADROOM = 2.0  # times the largest magnitude of the calibration photos: one bit of sixteen
+HEADROOM = 2.0  # times the largest magnitude, where too few photos were seen to tell more: one bit of sixteen
+SPREADS = 5.0  # standard deviations of a photo's largest magnitude, by its logarithm, above the middle one
+LEAST_HEADROOM, MOST_HEADROOM = 1.5, 6.0  # times the largest of all photos
+TELLING_PHOTOS = 4
 ONE = 2.0**-15  # the scale of what lies within -1..1, which 16-bit kernels of these functions are made for
 LEAST_ADDEND = 2.0**-8  # the smallest step of a constant, in steps of the tensor it is added to
 UNIT = ("Sigmoid", "Tanh", "Softmax", "HardSigmoid")
@@ -52,7 +56,7 @@ def to_int16(model: ir.Model, samples: Iterable[Sample], fixed: Mapping[str, flo
     """A copy of ``model`` whose float tensors have int16 Q/DQ pairs, scaled on ``samples``, one of them at a time.
 
     ``model`` is a hub of opset 21, perhaps with int8 Q/DQ in it (whose convolutions stay int8). ``fixed`` gives the
-    largest magnitude of tensors that need no measuring, by name: a picture's, for instance.
+    largest magnitude that tensors can have, by name, where no measuring is needed: a picture's, for instance.
 
     Raises :class:`UnsupportedError` for an older opset and :class:`BrushportError` when there are no samples or a
     tensor is not finite.
@@ -63,7 +67,7 @@ def to_int16(model: ir.Model, samples: Iterable[Sample], fixed: Mapping[str, flo
     name_nodes(model.graph)
     nodes = [node for node in model.graph if _is_wide(node)]
     wanted = [value.name for value in _tensors(nodes) if value.name not in (fixed or {})]
-    writer = _Writer(model.graph, {**largest_magnitudes(model, wanted, samples), **(fixed or {})})
+    writer = _Writer(model.graph, {**_bounds(model, wanted, samples), **(fixed or {})})
     for node in nodes:
         writer.widen(node)
     drop_unread_initializers(model.graph)
@@ -112,6 +116,28 @@ def scale_of(largest: float) -> np.float32:
 
 def largest_magnitudes(model: ir.Model, names: Sequence[str], samples: Iterable[Sample]) -> dict[str, float]:
     """The largest magnitude of each tensor over all ``samples``; raises :class:`BrushportError` for an infinite one."""
+    magnitudes = _magnitudes(model, names, samples)
+    return {name: float(seen.max()) for name, seen in magnitudes.items()}
+
+
+def _bounds(model: ir.Model, names: Sequence[str], samples: Iterable[Sample]) -> dict[str, float]:
+    """The largest magnitude that each tensor is given room for."""
+    return {name: _bound(seen) for name, seen in _magnitudes(model, names, samples).items()}
+
+
+def _bound(seen: np.ndarray) -> float:
+    """The largest magnitude that a tensor is given room for that has ``seen`` these, one a photo."""
+    largest = float(seen.max())
+    if len(seen) < TELLING_PHOTOS or largest == 0:
+        return HEADROOM * largest
+    middle = float(np.median(seen))
+    above = np.log(seen[seen >= middle] / middle) if middle else np.zeros(1)  # a flat photo tells nothing
+    expected = middle * float(np.exp(SPREADS * np.sqrt(np.mean(np.square(above)))))
+    return min(max(expected, LEAST_HEADROOM * largest), MOST_HEADROOM * largest)
+
+
+def _magnitudes(model: ir.Model, names: Sequence[str], samples: Iterable[Sample]) -> dict[str, np.ndarray]:
+    """The largest magnitude of each tensor in each sample."""
     if not names:
         return {}
     model = model.clone()
@@ -127,17 +153,16 @@ def largest_magnitudes(model: ir.Model, names: Sequence[str], samples: Iterable[
         observers.append(group)
     append_observers(model.graph, observers)
     session = open_session(model, simulate=True)
-    largest = np.zeros(len(names))
-    count = 0
+    rows = []
     for count, sample in enumerate(samples, start=1):
-        extremes = np.abs(np.array([float(extreme) for extreme in run(session, sample)]).reshape(-1, 2)).max(axis=1)
-        if not np.isfinite(extremes).all():
-            name = names[int(np.argmin(np.isfinite(extremes)))]
+        row = np.abs(np.array([float(extreme) for extreme in run(session, sample)]).reshape(-1, 2)).max(axis=1)
+        if not np.isfinite(row).all():
+            name = names[int(np.argmin(np.isfinite(row)))]
             raise BrushportError(f"The float model's tensor {name} is not finite for calibration photo {count}.")
-        largest = np.maximum(largest, extremes)
-    if count == 0:
+        rows.append(row)
+    if not rows:
         raise BrushportError("There are no calibration photos.")
-    return dict(zip(names, largest.tolist(), strict=True))
+    return dict(zip(names, np.array(rows).T, strict=True))
 
 
 def _is_float(value: ir.Value | None) -> bool:
@@ -277,8 +302,8 @@ def _append(
 class _Writer:
     """Puts the wide nodes of one graph on int16, in order."""
 
-    def __init__(self, graph: ir.Graph, largest: Mapping[str, float]) -> None:
-        self.graph, self.largest = graph, largest
+    def __init__(self, graph: ir.Graph, bounds: Mapping[str, float]) -> None:
+        self.graph, self.bounds = graph, bounds
         self.pairs: dict[ir.Value, _Pair] = {}  # by the value they round
         self.wide: dict[ir.Value, _Pair] = {}  # by what readers see: a pair's output, or what moved it
 
@@ -325,7 +350,7 @@ class _Writer:
         if value not in self.pairs and _means_int16(value):
             self.pairs[value] = self.wide[value] = _Pair(value, *value.producer().inputs[1:3])
         elif value not in self.pairs:
-            scale = scale_of(HEADROOM * self.largest[value.name])
+            scale = scale_of(self.bounds[value.name])
             self.pairs[value] = _append_pair(self.graph, value, f"{value.name}_wide", scale, np.int16(0))
             self.wide[self.pairs[value].value] = self.pairs[value]
         return self.pairs[value]

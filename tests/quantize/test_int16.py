@@ -8,7 +8,18 @@ import onnx_ir as ir
 import pytest
 
 from quantize import quantize_hub
-from quantize.int16 import HEADROOM, INT16_HIGH, largest_magnitudes, parameters_of, round_ports, scale_of, to_int16
+from quantize.int16 import (
+    HEADROOM,
+    INT16_HIGH,
+    LEAST_HEADROOM,
+    MOST_HEADROOM,
+    SPREADS,
+    largest_magnitudes,
+    parameters_of,
+    round_ports,
+    scale_of,
+    to_int16,
+)
 from quantize.integer import in_elementary_steps
 from tests.quantize.graphs import Builder, decibels, ports, run, samples, style_net
 from validate.errors import BrushportError, UnsupportedError
@@ -62,7 +73,27 @@ def test_scales_are_of_the_largest_magnitude_with_headroom():
     assert found["image"] == pytest.approx(HEADROOM * largest / INT16_HIGH, rel=0.02)
     assert found["Mul_0_out_before"] == pytest.approx(40 * HEADROOM * largest / INT16_HIGH, rel=0.02)
     fixed = pairs(to_int16(model, given, {"image": 1.0}))
-    assert fixed["image"] == pytest.approx(HEADROOM / INT16_HIGH, rel=0.02)
+    assert fixed["image"] == pytest.approx(1 / INT16_HIGH, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("largest", "headroom"),
+    [
+        ([1.0] * 8, LEAST_HEADROOM),
+        ([0.9, 1.0, 1.1, 1.05, 0.95, 1.1], LEAST_HEADROOM),
+        ([0.8, 1.0, 1.0, 1.0, 1.4], np.exp(SPREADS * np.log(1.4) / 2) / 1.4),
+        ([0.01, 0.1, 1.0, 10.0], MOST_HEADROOM),
+        ([1.0] * 9 + [0.0], LEAST_HEADROOM),
+        ([0.0] * 9 + [1.0], LEAST_HEADROOM),
+        ([1.0, 5.0], HEADROOM),
+    ],
+)
+def test_headroom_is_for_what_photos_differ_by(largest, headroom):
+    b = Builder([1, 3, 4, 4])
+    model = b.build(b.op("Relu", "image"))
+    given = [{"image": np.full((1, 3, 4, 4), number, np.float32)} for number in largest]
+    step = pairs(to_int16(model, given))["image"]
+    assert step * INT16_HIGH / max(largest) == pytest.approx(headroom, rel=0.02)
 
 
 def test_scales_stay_away_from_powers_of_two():

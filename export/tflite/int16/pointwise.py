@@ -185,7 +185,7 @@ def int16_inverse_root(context: Lowering, node: ir.Node) -> bool:
 
 @int16_rule("GlobalAveragePool", "ReduceMean")
 def int16_mean(context: Lowering, node: ir.Node) -> bool:
-    """MEAN, one axis after the other where one sum would not fit into 32 bits."""
+    """MEAN, one axis after the other where one sum would not fit into 32 bits, or might not at another size."""
     x, after = int16_input(context, node.inputs[0]), following(context, node)
     if x is None or after is None or not rescales(x.tensor.quantization.scale[0] / after.scale):
         return False
@@ -216,7 +216,8 @@ def _axes(context: Lowering, node: ir.Node) -> list[int] | None:
 
 def _mean(context: Lowering, x: Tensor, axes: list[int], after: Rounded) -> Tensor:
     while axes:
-        first = axes if prod(x.shape[axis] for axis in axes) < ADDENDS else axes[:1]
+        fits = not context.flexible and prod(x.shape[axis] for axis in axes) < ADDENDS
+        first = axes if fits else axes[:1]
         axes = axes[len(first) :]
         shape = tuple(1 if axis in first else d for axis, d in enumerate(x.shape))
         quantization = x.quantization if axes else after.quantization
