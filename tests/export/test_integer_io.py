@@ -10,6 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from export import export_model
+from export.flexible import Request
 from export.hub import load_hub
 from export.tflite import census
 from quantize import quantize_hub
@@ -146,6 +147,16 @@ def test_what_has_no_16_bit_kernel_is_named(tmp_path):
     whole = export_model(model, "tflite", precision="int16x8", integer_io=True, **options)
     assert float_tensors(whole.path.read_bytes()) == []
     assert whole.comparison.mean_ssim > 0.98
+
+
+@pytest.mark.parametrize("precision", BOTH)
+def test_one_file_for_many_sizes(painter, tmp_path, precision):
+    """A mean over a plane is taken line by line: at a larger size one sum might not fit into 32 bits."""
+    options = {"integer_io": True, "flexible": Request(64, 96), "output": tmp_path}
+    result = export_model(painter, "tflite", precision=precision, **options)
+    assert float_tensors(result.path.read_bytes()) == []
+    assert min(one["ssim"] for one in result.manifest["sizes"]["verified"]) > 0.95
+    assert result.manifest["census"]["operators"]["MEAN"] == 4
 
 
 @pytest.mark.parametrize("integer_io", [False, True])
