@@ -117,6 +117,20 @@ def test_inputs_are_computed_a_few_at_a_time(monkeypatch):
         np.testing.assert_array_equal(together[name].matrix, alone[name].matrix)
 
 
+def test_matrices_are_bounded_in_memory(monkeypatch):
+    """The largest stay out, and no more is held than is said, however many are alike."""
+    b = Builder([1, 3, 16, 16])
+    x = b.conv("image", 3, 4)
+    for _ in range(3):
+        x = b.conv(x, 4, 4)
+    x = b.conv(x, 4, 4, kernel=5)
+    model = b.build(b.op("Relu", x))
+    names = [node.inputs[1].name for node in model.graph if node.op_type == "Conv"]
+    of_three, of_four = 4 * 27**2, 4 * 36**2
+    monkeypatch.setattr("quantize.compensate.MOST_BYTES", of_three + 2 * of_four + 100)
+    assert list(grams(model, samples(model, 1), names)) == names[:3]
+
+
 def test_weights_that_are_out_of_reach_stay_out():
     b = Builder([1, 3, 16, 16])
     shared = b.constant(b.random.normal(0, 0.3, (3, 3, 3, 3)).astype(np.float32))
