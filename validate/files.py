@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +32,9 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     note_folder(path.parent)
     _sweep(path.parent)
-    workshop = Path(tempfile.mkdtemp(prefix=f".partial-{os.getpid()}-", dir=path.parent))
-    try:
+    workshop = path.parent / f".partial-{os.getpid()}-{secrets.token_hex(4)}"
+    try:  # from before it is there: a signal between the two would leave it
+        workshop.mkdir(mode=0o700)
         temporary = workshop / path.name
         yield temporary
         if path.is_dir():  # a folder cannot be replaced in one step: move the old one aside first
