@@ -119,13 +119,14 @@ def choose(
     found: list[Family], costs: dict[int, torch.Tensor], work: Work, goal: float, multiple: int = MULTIPLE
 ) -> dict[int, list[int]]:
     """The channels to remove of each family (by ``id``): the block of least cost for the work it saves, again and
-    again, until the work is at most ``goal``.
+    again, until the work is at most ``goal``. What the last of them saved too much brings back blocks that cost most.
 
     ``costs`` gives the squared error of each channel of a family. Raises :class:`UnsupportedError` when every
     family is down to its least and the work is still more.
     """
     orders = {id(f): torch.argsort(costs[id(f)]).tolist() for f in found}
     chosen: dict[int, list[int]] = {id(f): [] for f in found}
+    blocks: dict[int, list[list[int]]] = {id(f): [] for f in found}
     gone: dict[tuple[nn.Module, str], int] = {}
     total = work.total()
     while work.total(gone) > goal:
@@ -148,10 +149,32 @@ def choose(
             )
         _, family, block = best
         chosen[id(family)] += block
-        for channel in block:
-            for layer, side, _ in family.uses[channel]:
-                gone[layer, side] = gone.get((layer, side), 0) + 1
-    return chosen
+        blocks[id(family)].append(block)
+        gone = _counted(gone, family, block, 1)
+    latest = [(family, blocks[id(family)]) for family in found]
+    while True:
+        fitting = [
+            (float(costs[id(family)][taken[-1]].sum()), place)
+            for place, (family, taken) in enumerate(latest)
+            if taken and work.total(_counted(gone, family, taken[-1], -1)) <= goal
+        ]
+        if not fitting:
+            return chosen
+        family, taken = latest[max(fitting)[1]]
+        block = taken.pop()
+        del chosen[id(family)][-len(block) :]
+        gone = _counted(gone, family, block, -1)
+
+
+def _counted(
+    gone: dict[tuple[nn.Module, str], int], family: Family, block: list[int], by: int
+) -> dict[tuple[nn.Module, str], int]:
+    """``gone`` with the uses of a block of channels counted ``by`` 1 or -1."""
+    counted = dict(gone)
+    for channel in block:
+        for layer, side, _ in family.uses[channel]:
+            counted[layer, side] = counted.get((layer, side), 0) + by
+    return counted
 
 
 def millions(count: float) -> str:
