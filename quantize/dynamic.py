@@ -26,12 +26,14 @@ of its time, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
+from types import MappingProxyType
 
 import onnx_ir as ir
 
+from quantize.closest import Rounded
 from quantize.graph import drop_unread_initializers, integer, name_nodes
 from quantize.judge import Judge, Score
 from quantize.macs import count_macs
@@ -82,11 +84,14 @@ def is_hybrid(node: ir.Node) -> bool:
     return constant.const_value is not None and len(weight.shape) == (4 if node.op_type in CONVOLUTIONS else 2)
 
 
-def make_dynamic(model: ir.Model, names: Iterable[str]) -> ir.Model:
+def make_dynamic(
+    model: ir.Model, names: Iterable[str], closest: Mapping[str, Rounded] = MappingProxyType({})
+) -> ir.Model:
     """A copy of ``model``, float or Q/DQ, in which the nodes ``names`` round what they read at run time.
 
     Each reads ``DequantizeLinear(DynamicQuantizeLinear(x))``, one pair for all that read the same tensor, and int8
-    weights; weights that stand behind a DequantizeLinear already stay as they are. Dtypes and shapes are stated.
+    weights, those of ``closest`` (:mod:`quantize.closest`) or the nearest; weights that stand behind a DequantizeLinear
+    already stay as they are. Dtypes and shapes are stated.
     Raises :class:`BrushportError` for a name that is no convolution or matrix product with constant weights.
     """
     model = model.clone()
@@ -100,7 +105,7 @@ def make_dynamic(model: ir.Model, names: Iterable[str]) -> ir.Model:
                 f"'{name}' cannot round at run time what it reads; name a convolution or product with constant weights."
             )
         if node.inputs[1].producer() is None:
-            round_node(graph, node)
+            round_node(graph, node, closest.get(name))
         value = node.inputs[0]
         if value not in pairs:
             pairs[value] = _pair(graph, node, value)

@@ -10,13 +10,15 @@ join or average numbers in front of a convolution, the pair goes in front of the
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
 
 from quantize import rounding
+from quantize.closest import Rounded, output_axis, rounded_weight
 from quantize.extents import Extents, averages, joins, moves, range_source
-from quantize.graph import add_initializer, drop_unread_initializers, integer
+from quantize.graph import add_initializer, drop_unread_initializers
 
 # The name endings of ONNX Runtime's quantizer.
 QUANTIZED, DEQUANTIZED, SCALE, ZERO_POINT = (
@@ -70,19 +72,21 @@ def insert_qdq(
     ranges: Mapping[str, tuple[float, float]],
     open_ended: Collection[str] = (),
     closed: bool = False,
+    closest: Mapping[str, Rounded] = MappingProxyType({}),
 ) -> ir.Model:
     """A copy of ``model`` in which the convolutions ``names`` are int8.
 
     What those of ``open_ended`` give is not rounded: Core ML's kernels read bytes and may give floats. ``closed`` puts
     a pair directly in front of each convolution, too, where one in front of what moves or joins numbers has rounded
     them already: that changes no number, and Core ML knows an int8 convolution by its own pair. ``ranges`` gives (low,
-    high) of every tensor that :func:`calibrated_values` lists. All new values carry dtype and shape, constants are
+    high) of every tensor that :func:`calibrated_values` lists, ``closest`` the rounded weights of nodes, where others
+    than the nearest are known (:mod:`quantize.closest`). All new values carry dtype and shape, constants are
     initializers, the opset stays as it is.
     """
     model = model.clone()
     wanted = set(names)
     nodes = [node for node in model.graph if node.name in wanted]
-    writer = _Writer(model.graph, ranges, Extents(nodes))
+    writer = _Writer(model.graph, ranges, Extents(nodes), closest)
     targets = {node: quantized_output(node) for node in nodes if node.name not in open_ended}
     for target in targets.values():
         writer.round_everywhere(target)
@@ -97,8 +101,15 @@ def insert_qdq(
 class _Writer:
     """Adds Q/DQ nodes to one graph; remembers what it has rounded."""
 
-    def __init__(self, graph: ir.Graph, ranges: Mapping[str, tuple[float, float]], extents: Extents) -> None:
+    def __init__(
+        self,
+        graph: ir.Graph,
+        ranges: Mapping[str, tuple[float, float]],
+        extents: Extents,
+        closest: Mapping[str, Rounded],
+    ) -> None:
         self.graph = graph
+        self.closest = closest
         self.ranges = ranges
         self.extents = extents
         self.parameters: dict[str, tuple[ir.Value, ir.Value]] = {}  # scale and zero point by source name
@@ -153,7 +164,7 @@ class _Writer:
     def round_constants(self, node: ir.Node) -> None:
         """Put ``node``'s weight in int8 and its bias in int32 behind a DequantizeLinear each."""
         weight = node.inputs[1].const_value.numpy()
-        axis = _channel_axis(node)
+        axis = output_axis(node)
         scales = rounding.weight_scales(weight, axis)
         bias = node.inputs[2] if len(node.inputs) > 2 else None
         if bias is not None:
@@ -164,7 +175,7 @@ class _Writer:
             bias_axis = 0 if axis is not None else None
             rounded = rounding.round_bias(values, bias_scales)
             node.replace_input_with(2, self._constant(node, bias, rounded, bias_scales, bias_axis))
-        rounded = rounding.round_weight(weight, scales, axis)
+        rounded = rounded_weight(node, scales, axis, self.closest)
         node.replace_input_with(1, self._constant(node, node.inputs[1], rounded, scales, axis))
 
     def _pair(self, value: ir.Value, source: str, stem: str, name: str | None = None) -> ir.Value:
@@ -208,10 +219,3 @@ class _Writer:
 def _describe(value: ir.Value, dtype: ir.DataType, shape: ir.Shape) -> ir.Value:
     value.type, value.shape = ir.TensorType(dtype), shape
     return value
-
-
-def _channel_axis(node: ir.Node) -> int | None:
-    """The output channels' axis in the weight; None (one scale for all) where groups share that axis."""
-    if node.op_type == "Conv":
-        return 0
-    return 1 if integer(node, "group", 1) == 1 else None

@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from quantize.bias import correct_biases
+from quantize.closest import closest_weights
 from quantize.dynamic import estimate, is_hybrid, make_dynamic
 from quantize.gates import gates
 from quantize.graph import name_nodes
@@ -31,9 +32,10 @@ from validate.ports import Port
 JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
 PREPARED_PHOTOS = 4  # of those, photos that the preparation looks at
 RANGED_PHOTOS = 4  # of those, photos on which methods are compared
+ROUNDED_PHOTOS = 8  # calibration photos that plans are not tried on, by which weights are rounded
 CORRECTED_PHOTOS = 4  # of those, photos that biases are corrected by
 DYNAMIC_FROM, WORTH_DYNAMIC = 0.1, 0.5  # of the aim, that a node costs before it is dynamic; of it, that is left then
-SLOWER = 0.25  # of a node's work, that rounding at run time may cost more time than computing in float
+SLOWER = 1.0  # of a node's work, that rounding at run time may cost more time than computing in float
 RANGED_NODES = 6  # those that cost most, of whose tensors every method is tried
 HOPELESS = 1.3  # times the loss that the aim allows, as the first photos have it: the others need not be run
 Span = tuple[float, float]  # low and high
@@ -146,7 +148,10 @@ def quantize_hub(
     tensors = calibrated_values(node for node in prepared.graph if node.name in set(names))
     if plan is not None:
         plan.check(reasons, tensors)
-    histograms, count = calibrate(prepared, tensors, chain(first, stream))
+    others = list(islice(stream, ROUNDED_PHOTOS))
+    histograms, count = calibrate(prepared, tensors, chain(first, others, stream))
+    report("rounding weights")
+    closest = closest_weights(prepared, names, others or first)
     ranges = {method: _ranges(histograms, method, inputs, plan) for method in METHODS}
     work = {name: macs[name] for name in names}
     total = max(sum(macs.values()), 1)
@@ -156,8 +161,9 @@ def quantize_hub(
     def quantized(floats: frozenset[str], spans: dict[str, Span]) -> ir.Model:
         rounded = [name for name in names if name not in floats]
         at_run_time = dynamic - floats - (set(names) if static else set())
-        made = insert_qdq(prepared, [name for name in rounded if name not in at_run_time], spans, dynamic, static)
-        return make_dynamic(made, sorted(at_run_time)) if at_run_time else made
+        fixed = [name for name in rounded if name not in at_run_time]
+        made = insert_qdq(prepared, fixed, spans, dynamic, static, closest)
+        return make_dynamic(made, sorted(at_run_time), closest) if at_run_time else made
 
     def best_method(floats: frozenset[str]) -> str:
         report("choosing ranges")
@@ -197,7 +203,7 @@ def quantize_hub(
     chosen = measure(floats)
     scores: dict[str, Score] = {}
     if plan is None:
-        sensitivity = Sensitivity(model, prepared, judge, _spans(chosen_ranges), aim, total)
+        sensitivity = Sensitivity(model, prepared, judge, _spans(chosen_ranges), aim, total, closest)
         report("measuring what int8 costs")
         sensitivity.calibrate(names, chosen.excess)
         for index, name in enumerate(names, start=1):

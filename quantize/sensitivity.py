@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 
 import onnx_ir as ir
 
+from quantize.closest import Rounded
 from quantize.dynamic import make_dynamic
 from quantize.judge import Aim, Judge, Score
 from quantize.knapsack import Pair
@@ -25,7 +27,8 @@ LEAST_SIDE = 256  # of a picture that may be halved: SSIM needs something to loo
 class Sensitivity:
     """Measures nodes of ``prepared``, the form of ``model`` that is rounded to the ranges ``spans``.
 
-    ``judge`` knows what ``model`` paints, ``work`` is what one run of it multiplies and accumulates.
+    ``judge`` knows what ``model`` paints, ``work`` is what one run of it multiplies and accumulates, ``closest`` how
+    weights are rounded (:mod:`quantize.closest`).
     """
 
     def __init__(
@@ -36,7 +39,9 @@ class Sensitivity:
         spans: Mapping[str, tuple[float, float]],
         aim: Aim,
         work: int,
+        closest: Mapping[str, Rounded] = MappingProxyType({}),
     ) -> None:
+        self.closest = closest
         self.judge, self.graph, self.spans, self.aim = judge, prepared, spans, aim
         self.scale = 1.0
         sides = [side for value in prepared.graph.inputs if len(value.shape) == 4 for side in value.shape[2:]]
@@ -55,7 +60,7 @@ class Sensitivity:
 
     def score(self, names: Iterable[str]) -> Score:
         """How well the graph paints with ``names`` alone in int8, at the size that is measured at."""
-        return self.judge.score(insert_qdq(self.graph, names, self.spans), PHOTOS)
+        return self.judge.score(insert_qdq(self.graph, names, self.spans, closest=self.closest), PHOTOS)
 
     def cost(self, names: Iterable[str]) -> float:
         """What ``names`` in int8 cost, as a share of what the aim allows."""
@@ -63,7 +68,7 @@ class Sensitivity:
 
     def dynamic_cost(self, name: str) -> float:
         """What ``name`` costs when it alone is rounded at run time."""
-        return self.scale * self.aim.excess(self.judge.score(make_dynamic(self.graph, [name]), PHOTOS))
+        return self.scale * self.aim.excess(self.judge.score(make_dynamic(self.graph, [name], self.closest), PHOTOS))
 
 
 def neighbors(model: ir.Model, names: Sequence[str]) -> list[Pair]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
 
 from quantize import rounding
-from quantize.graph import add_initializer, drop_unread_initializers, integer, name_nodes
+from quantize.closest import Rounded, closest_weights, output_axis
+from quantize.graph import add_initializer, drop_unread_initializers, name_nodes
 from quantize.judge import Judge, Score
 from quantize.runtime import Sample
 from validate.errors import UnsupportedError
@@ -48,15 +50,6 @@ def _qualifies(node: ir.Node) -> bool:
     return node.op_type not in ("Gemm", "MatMul") or len(weight.shape) == 2
 
 
-def channel_axis(node: ir.Node) -> int | None:
-    """The axis of the output channels in a node's weights; None (one scale for all) where groups share it."""
-    if node.op_type == "Conv":
-        return 0
-    if node.op_type == "ConvTranspose":
-        return 1 if integer(node, "group", 1) == 1 else None
-    return 0 if node.op_type == "Gemm" and integer(node, "transB", 0) else 1
-
-
 def least_squares_scales(weight: np.ndarray, axis: int | None) -> np.ndarray:
     """Scales like :func:`quantize.rounding.weight_scales`, shrunk where that lowers the squared error of a channel."""
     largest = rounding.weight_scales(weight, axis)
@@ -72,12 +65,15 @@ def least_squares_scales(weight: np.ndarray, axis: int | None) -> np.ndarray:
     return found.astype(np.float32).reshape(largest.shape)
 
 
-def quantize_weights(model: ir.Model, names: Iterable[str] | None = None) -> ir.Model:
+def quantize_weights(
+    model: ir.Model, names: Iterable[str] | None = None, closest: Mapping[str, Rounded] = MappingProxyType({})
+) -> ir.Model:
     """A copy of ``model`` in which the weights of the nodes ``names`` (all that qualify for None) are int8.
 
     The weights, ``<node>_<weight>_quantized``, stand behind a DequantizeLinear along the output channels, with zero
-    points of 0; dtypes and shapes are stated. A node that does not qualify (:func:`weight_nodes`) is left as it is.
-    Raises :class:`UnsupportedError` for a model of an opset older than 13.
+    points of 0; dtypes and shapes are stated. ``closest`` has weights that are rounded already
+    (:func:`closest_int8`); the others go to the nearest steps. A node that does not qualify (:func:`weight_nodes`) is
+    left as it is. Raises :class:`UnsupportedError` for a model of an opset older than 13.
     """
     opset = model.graph.opset_imports.get("", 0)
     if opset < OLDEST_OPSET:
@@ -89,17 +85,22 @@ def quantize_weights(model: ir.Model, names: Iterable[str] | None = None) -> ir.
     wanted = None if names is None else set(names)
     for node in weight_nodes(model):
         if wanted is None or node.name in wanted:
-            round_node(model.graph, node)
+            round_node(model.graph, node, closest.get(node.name))
     drop_unread_initializers(model.graph)
     return model
 
 
-def round_node(graph: ir.Graph, node: ir.Node) -> None:
-    """Puts the float weights of a node of ``graph`` in int8 behind a DequantizeLinear."""
-    value, axis = node.inputs[1], channel_axis(node)
+def closest_int8(model: ir.Model, samples: Sequence[Sample]) -> dict[str, Rounded]:
+    """The weights that :func:`quantize_weights` rounds, such that the nodes give what they gave on ``samples``."""
+    return closest_weights(model, [node.name for node in weight_nodes(model)], samples, least_squares_scales)
+
+
+def round_node(graph: ir.Graph, node: ir.Node, rounded: Rounded | None = None) -> None:
+    """Puts the float weights of a node in int8, ``rounded`` or to the nearest, behind a DequantizeLinear."""
+    value, axis = node.inputs[1], output_axis(node)
     weight = value.const_value.numpy()
-    scales = least_squares_scales(weight, axis)
-    steps = rounding.round_weight(weight, scales, axis)
+    scales = least_squares_scales(weight, axis) if rounded is None else rounded.scales
+    steps = rounding.round_weight(weight, scales, axis) if rounded is None else rounded.steps
     stem = f"{node.name}_{value.name}"
     inputs = [
         add_initializer(graph, f"{stem}{QUANTIZED}", steps),
@@ -151,13 +152,14 @@ def choose_weights(
         raise UnsupportedError("The model has no convolution or matrix product with constant float weights to store.")
     judge = Judge(model, samples, outputs)
     report("rounding the weights")
+    closest = closest_int8(model, samples)
 
     def attempt(kept: frozenset[str]) -> tuple[ir.Model, Score]:
-        made = quantize_weights(model, sizes.keys() - kept)
+        made = quantize_weights(model, sizes.keys() - kept, closest)
         return made, judge.score(made)
 
     def cost(name: str) -> float:
-        return judge.error(quantize_weights(model, [name]), COSTED_PHOTOS)
+        return judge.error(quantize_weights(model, [name], closest), COSTED_PHOTOS)
 
     made, score, kept = keep_costly(sizes, attempt, cost, target, report)
     if len(kept) == len(sizes):

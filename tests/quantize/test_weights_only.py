@@ -4,8 +4,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from quantize.closest import output_axis
 from quantize.weights_only import (
-    channel_axis,
     choose_weights,
     keep_costly,
     least_squares_scales,
@@ -60,7 +60,7 @@ def test_scales_run_along_the_output_channels():
     x = b.op("MatMul", x, b.constant(b.random.normal(size=(12, 10)).astype(np.float32)))
     x = b.op("Gemm", x, b.constant(b.random.normal(size=(9, 10)).astype(np.float32)), transB=1)
     model = b.build(b.op("Gemm", x, b.constant(b.random.normal(size=(9, 8)).astype(np.float32))))
-    axes = {node.name: channel_axis(node) for node in weight_nodes(model)}
+    axes = {node.name: output_axis(node) for node in weight_nodes(model)}
     assert list(axes.values()) == [1, None, 1, 0, 1]
     found = [scale.shape for _, scale, _ in stored(quantize_weights(model)).values()]
     assert found == [(12,), (), (10,), (9,), (8,)]
