@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from quantize import rounding
-from quantize.compensate import Gram, compensated, grams
+from quantize.compensate import Gram, compensated, grams_in_turn
 from quantize.graph import integer
 from quantize.runtime import Sample
 from quantize.weights import channel_axis
@@ -46,13 +46,13 @@ def closest_weights(
 ) -> dict[str, Rounded]:
     """The weights of the nodes ``names``, by node, rounded so that the outputs change least over ``samples``.
 
-    ``scales`` gives the steps of a weight along an axis. Left out are nodes of which :func:`quantize.compensate.grams`
-    knows nothing, and those whose rounding to the nearest is no worse.
+    ``scales`` gives the steps of a weight along an axis. Left out are nodes whose Gram matrix is not known
+    (:func:`quantize.compensate.grams_in_turn`), and those whose rounding to the nearest is no worse.
     """
     wanted = set(names)
     nodes = {n.inputs[1].name: n for n in model.graph if n.name in wanted and n.inputs[1].const_value is not None}
     found: dict[str, Rounded] = {}
-    for weight_name, gram in grams(model, samples, nodes).items():
+    for weight_name, gram in grams_in_turn(model, samples, nodes):
         node = nodes[weight_name]
         weight = node.inputs[1].const_value.numpy()
         axis = output_axis(node)

@@ -23,7 +23,7 @@ from quantize.runtime import Sample, open_session, run
 from quantize.weights import WEIGHTED
 
 PATCHES = 2048  # of each photo; a matrix of 1152 x 1152 needs some thousands in all
-BYTES_AT_ONCE = 2**27  # of activations that one run gives back
+BYTES_AT_ONCE = 2**27  # of activations that one run gives back, and the matrices of what reads them
 BLOCK = 64  # columns whose rounding is passed on to those behind all at once
 DAMPING = 0.01  # of the mean energy, so that H can be inverted
 LEAST_ENERGY = 1e-12
@@ -80,12 +80,28 @@ def grams(model: ir.Model, samples: Iterable[Sample], names: Iterable[str]) -> d
     Weights of convolutions over other than two axes, of those with ``auto_pad`` and of products of batches stay out;
     so do the largest, where the matrices would take more than ``MOST_BYTES``.
     """
+    nodes = _affordable(_known(model, names))
+    return {name: gram for batch in _measured(model, list(samples), nodes) for name, gram in batch.items()}
+
+
+def grams_in_turn(model: ir.Model, samples: Iterable[Sample], names: Iterable[str]) -> Iterator[tuple[str, Gram]]:
+    """The same, one by one, with the largest, too: a few are in memory at a time."""
+    nodes = [node for node in _known(model, names) if _bytes(node) <= MOST_BYTES]
+    for batch in _measured(model, list(samples), nodes):
+        while batch:
+            yield batch.popitem()
+
+
+def _known(model: ir.Model, names: Iterable[str]) -> list[ir.Node]:
     wanted = set(names)
     nodes = [node for node in model.graph if node.op_type in WEIGHTED and node.inputs[1] is not None]
-    nodes = _affordable([node for node in nodes if node.inputs[1].name in wanted and _is_known(node)])
-    found: dict[str, Gram] = {}
-    samples = list(samples)
+    return [node for node in nodes if node.inputs[1].name in wanted and _is_known(node)]
+
+
+def _measured(model: ir.Model, samples: list[Sample], nodes: list[ir.Node]) -> Iterator[dict[str, Gram]]:
+    """The Gram matrices of ``nodes``, a batch of them after the other."""
     for batch in _batches(nodes):
+        found: dict[str, Gram] = {}
         computed = [node.inputs[0].name for node in batch if not node.inputs[0].is_graph_input()]
         computed = list(dict.fromkeys(computed))
         session = _session(model, computed) if computed else None
@@ -101,7 +117,8 @@ def grams(model: ir.Model, samples: Iterable[Sample], names: Iterable[str]) -> d
                     found[name].matrix += matrix
                 else:
                     found[name] = Gram(node, matrix)
-    return found
+        del session, values
+        yield found
 
 
 def compensated(weight: np.ndarray, gram: Gram, fix: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
@@ -162,14 +179,18 @@ def _is_known(node: ir.Node) -> bool:
 
 def _affordable(nodes: Sequence[ir.Node]) -> list[ir.Node]:
     """Those of ``nodes``, in their order, whose matrices are held: the smallest, as many as there is room for."""
-    bytes_of = {node: 4 * _groups(node) * _columns(node) ** 2 for node in nodes}
     held, taken = 0, set()
-    for node in sorted(nodes, key=bytes_of.get):
-        held += bytes_of[node]
+    for node in sorted(nodes, key=_bytes):
+        held += _bytes(node)
         if held > MOST_BYTES:
             break
         taken.add(node)
     return [node for node in nodes if node in taken]
+
+
+def _bytes(node: ir.Node) -> int:
+    """Of the node's Gram matrices."""
+    return 4 * _groups(node) * _columns(node) ** 2
 
 
 def _groups(node: ir.Node) -> int:
@@ -191,7 +212,7 @@ def _batches(nodes: Sequence[ir.Node]) -> Iterator[list[ir.Node]]:
     batch: list[ir.Node] = []
     held = 0
     for node in nodes:
-        size = 4 * int(np.prod(list(node.inputs[0].shape)))
+        size = 4 * int(np.prod(list(node.inputs[0].shape))) + _bytes(node)
         if batch and held + size > BYTES_AT_ONCE:
             yield batch
             batch, held = [], 0
