@@ -1,8 +1,8 @@
 """The README's figures, measured: ``python -m tests.figures MODEL [MODEL …]``. No test; it asserts nothing.
 
 Every export runs as a process of its own, from start to verified file: seconds, peak memory, and what the manifest
-says (SSIM, PSNR, size, operators). With ``--judge FOLDER``, SSIM and PSNR are means over that folder's photos instead
-(``python -m validate``). Files are written to a temporary folder, or kept in ``--keep``.
+says (SSIM, PSNR, size, operators). With ``--judge FOLDER``, SSIM and PSNR are those of that folder's photos instead
+(``python -m validate``); PSNR is that of their mean squared error, behind it the mean of theirs. Files are written to a temporary folder, or kept in ``--keep``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import mean
 from typing import Annotated
 
 import typer
@@ -86,10 +87,13 @@ def described(manifest: dict, judged: dict | None) -> list[str]:
     census = manifest["census"]
     in_8_bit = sum(share for key, share in census["macs_share"].items() if key.count("int8") == 2)
     transposes = sum(n for op, n in census["operators"].items() if op.lower() == "transpose")
+    psnr = f"{quality['psnr_db'] or float('inf'):.1f}"
+    if judged is not None:
+        psnr += " (" + ", ".join(f"{mean(output['psnr_db']):.1f}" for output in judged["outputs"].values()) + ")"
     return [
         f"{manifest['bytes'] / 1e6:.2f}",
         f"{quality['ssim']:.4f}",
-        f"{quality['psnr_db'] or float('inf'):.1f}",
+        psnr,
         f"{in_8_bit:.0%}",
         str(transposes),
     ]
