@@ -2,7 +2,8 @@
 
 Every export runs as a process of its own, from start to verified file: seconds, peak memory, and what the manifest
 says (SSIM, PSNR, size, operators). With ``--judge FOLDER``, SSIM and PSNR are those of that folder's photos instead
-(``python -m validate``); PSNR is that of their mean squared error, behind it the mean of theirs. Files are written to a temporary folder, or kept in ``--keep``.
+(``python -m validate``): PSNR of their mean squared error, and in brackets the mean of theirs. Files are written to a
+temporary folder, or kept in ``--keep``.
 """
 
 from __future__ import annotations
