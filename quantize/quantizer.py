@@ -171,27 +171,31 @@ def quantize_hub(
         return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, spans[method]), RANGED_PHOTOS)))
 
     trials: dict[frozenset[str], Trial] = {}  # by what stays float
-    first_losses: list[float] = []  # of the first trial: on the first photos, and on all; shares of what the aim allows
+    known: list[tuple[float, float]] = []  # losses on the first photos and on all, of trials that saw all
 
     def whole(glance: float) -> float:
-        """What a loss on the first photos comes to on all of them, going by the first trial."""
-        known = len(first_losses) == 2 and first_losses[0] > 0 and np.isfinite(first_losses[1])
-        return glance * first_losses[1] / first_losses[0] if known else glance
+        """What a loss on the first photos comes to on all of them, going by the trial that lost most nearly as much."""
+        usable = [(few, every) for few, every in known if few > 0 and np.isfinite(every)]
+        if not usable or not 0 < glance < np.inf:
+            return glance
+        few, every = min(usable, key=lambda pair: abs(np.log(pair[0] / glance)))
+        return glance * every / few
 
     def measure(floats: frozenset[str]) -> Trial:
+        glances: list[float] = []
+
         def hopeless(glance: Score) -> bool:
-            if not first_losses:
-                first_losses.append(aim.excess(glance))
-            return bool(floats and trials) and not patient and whole(aim.excess(glance)) > HOPELESS
+            glances.append(aim.excess(glance))
+            return bool(floats and trials) and not patient and whole(glances[0]) > HOPELESS
 
         report(f"choosing convolutions, trial {len(trials) + 1}")
         made = quantized(floats, _spans(chosen_ranges))
         score = judge.score(made, hopeless=hopeless)
         excess = aim.excess(score)
-        if len(first_losses) == 1:
-            first_losses.append(excess)
-        if score.photos < len(first):  # what the others would have added is known from the first trial
+        if score.photos < len(first):
             excess = whole(excess)
+        elif glances:
+            known.append((glances[0], excess))
         share = sum(macs for name, macs in work.items() if name not in floats) / total
         trials[floats] = Trial(floats, share, _weight_bytes(made), score, excess)
         return trials[floats]
