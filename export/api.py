@@ -21,6 +21,7 @@ from export.photos import calibration_samples, image_size, verification_photos
 from export.schemes import Options, prepare
 from export.schemes.int16x8 import in_whole_numbers
 from export.targets import Target, find_precision, find_target
+from export.tiles import describe_tiles, measure_halo, set_halo
 from validate.command import unknown
 from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison, compare, feeds_for
 from validate.errors import BrushportError, QualityError
@@ -84,6 +85,7 @@ def export_model(
     save_plan: str | Path | None = None,
     pareto: str | Path | None = None,
     learn: int | None = None,
+    tiles: bool = False,
     report: Report = lambda step: None,
 ) -> ExportResult:
     """Compile ``model`` for ``target``, compare what was written with the hub, and keep it if it paints the same.
@@ -101,6 +103,7 @@ def export_model(
     the plan is to keep on calibration photos (:class:`quantize.Aim`), ``plan`` is a file to follow instead of a search
     (:mod:`quantize.planfile`), ``save_plan`` and ``pareto`` say where to write the plan and to draw what was tried, and
     ``learn`` is for how many steps to train what is rounded, which allows for more int8 (:mod:`quantize.learned`).
+    ``tiles`` (TFLite) adds inputs and an output for the statistics of a larger photo (:mod:`export.tiles`).
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
     ``verify`` is for both comparisons, of the hub with the file and of the artifact with the hub.
@@ -118,6 +121,8 @@ def export_model(
     planned = {"min_ssim": min_ssim, "min_psnr": min_psnr, "plan": plan, "save_plan": save_plan, "pareto": pareto}
     planned["learn"] = learn or None
     _check_planned(planned, asked)
+    if tiles:
+        _check_tiles(destination, flexible, integer_io)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
     io = "integer" if integer_io else io
@@ -160,7 +165,10 @@ def export_model(
         report("compiling")
         options = {"precision": precision, "io": io, "metadata": embedded(hub, facts)}
         options |= {"group_size": group_size} if group_size else {}
-        if sizes is None:
+        if tiles:
+            layers = destination.compile(compiled, path, **options, tiles=True)
+            describe_tiles(facts, layers, image_size(hub))
+        elif sizes is None:
             destination.compile(compiled, path, **options)
         else:
             destination.compile_flexible(*probes(compiled, sizes), path, sizes, **options)
@@ -183,6 +191,10 @@ def export_model(
                 facts["sizes"]["verified"] = [{"size": list(at), **_quality(one)} for at, one in others.items()]
                 for at, one in others.items():
                     _require(one, precision, floor, f"{path.name} at {at[0]}x{at[1]}", beyond)
+        if tiles:
+            report("measuring how far tiles see")
+            seen = shown or verification_photos(hub, photos)
+            set_halo(facts, measure_halo(hub, seen), image_size(hub))
         facts |= measured_facts(path, comparison, floor, precision)
         with replacing(output / facts["hub"]["file"]) as hub_path:
             hub_path.write_bytes(hub_bytes)
@@ -315,6 +327,14 @@ def _warnings(beyond: Sequence[Beyond]) -> list[str]:
 def _verify(hub: Hub, hub_bytes: bytes, artifact: Runner, photos: list[np.ndarray]) -> Comparison:
     reference = OnnxRunner(hub_bytes, hub.inputs, hub.outputs)
     return compare(reference, artifact, feeds_for(hub.inputs, photos))
+
+
+def _check_tiles(target: Target, flexible: Request | None, integer_io: bool) -> None:
+    if target.name != "tflite":
+        raise BrushportError(f"--tiles is for --target tflite, not for {target.name}; leave it out.")
+    if flexible or integer_io:
+        other = "--flexible" if flexible else "--integer-io"
+        raise BrushportError(f"--tiles makes one float size serve photos of any size; leave {other} out.")
 
 
 def _check_integer_io(target: Target, precision: str, io: str) -> None:

@@ -84,6 +84,16 @@ def export(
             min=0, help="int8: train what is rounded for so many steps, so that more can be; try 300 (torch)."
         ),
     ] = 0,
+    tiles: Annotated[
+        bool,
+        typer.Option(
+            "--tiles",
+            help="TFLite: take and give statistics of a whole photo, so that an app can paint large photos in tiles.",
+        ),
+    ] = False,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="TFLite: with --tiles, and put file and manifest into android_demo.")
+    ] = False,
     output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("artifacts"),
     floor: Annotated[float | None, typer.Option(help="Least mean SSIM against the hub.", min=0, max=1)] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the hub before keeping.")] = True,
@@ -117,7 +127,16 @@ def export(
         "save_plan": save_plan,
         "pareto": pareto,
         "learn": learn,
+        "tiles": tiles or bundle,
     }
+    folder = None
+    if bundle:
+        from export.bundle import DEFAULT_NETWORK, bundle_folder
+
+        folder = bundle_folder(destination.name)
+        model = model or DEFAULT_NETWORK
+        if not verify:
+            raise BrushportError("--bundle takes verified files only; leave --no-verify out.")
     if model is None and (plan or save_plan or pareto):
         raise BrushportError("--plan, --save-plan and --pareto are of one network: name it.")
     from export.api import export_model  # the heavy imports, after the arguments are known to be good
@@ -140,6 +159,12 @@ def export(
             if sentence := said(results[-1].manifest):
                 console.print(f"{name}: {sentence}", soft_wrap=True, highlight=False, markup=False)
     show(results)
+    if folder is not None:
+        from export.api import relative
+        from export.bundle import bundle as put
+
+        for path in put(results[0].path, folder):
+            console.print(f"Bundled {relative(path)}.", soft_wrap=True, markup=False, highlight=False)
 
 
 def show(results: list) -> None:

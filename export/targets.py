@@ -30,7 +30,7 @@ class Target:
     suffix: str
     default: str
     precisions: dict[str, str]
-    compile: Callable[..., None]
+    compile: Callable[..., object]
     port_names: Callable[[Hub], dict[str, str]]
     layout: str
     image_dtype: str
@@ -58,10 +58,10 @@ def _tflite_names(hub: Hub) -> dict[str, str]:
     return port_names(hub)
 
 
-def _tflite(hub: Hub, path: Path, **options) -> None:
+def _tflite(hub: Hub, path: Path, **options) -> list[dict[str, int]]:
     from export.tflite import compile_tflite
 
-    compile_tflite(hub, path, **options)
+    return compile_tflite(hub, path, **options)
 
 
 def _coreml_flexible(hub: Hub, other: Hub, path: Path, sizes: Sizes, **options) -> None:

@@ -16,7 +16,7 @@ import psutil
 from PIL import Image
 
 from validate.errors import BrushportError, short
-from validate.ports import PORTS_KEY, Port, ports_from_json
+from validate.ports import GIVEN, MEASURED, PORTS_KEY, STATISTICS, Port, ports_from_json
 from validate.sessions import cpu_session
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ class OnnxRunner(Runner):
 
 
 class TfliteRunner(Runner):
-    """A ``.tflite`` file, by LiteRT with the XNNPACK delegate; quantized and NHWC tensors are converted."""
+    """A ``.tflite`` file, by LiteRT with the XNNPACK delegate; quantized and NHWC tensors are converted.
+
+    A file for tiles paints with each picture's own statistics, unless ``ports`` name those inputs, too.
+    """
 
     def __init__(self, path: str | Path, ports: tuple[tuple[Port, ...], tuple[Port, ...]] | None = None):
         from ai_edge_litert.interpreter import Interpreter
@@ -128,10 +131,12 @@ class TfliteRunner(Runner):
         except (ValueError, RuntimeError) as error:
             raise BrushportError(f"LiteRT cannot load '{path}': {short(error)}.") from error
         super().__init__(*(ports or embedded_ports(tflite_metadata(path), path)), before)
-        details = self.interpreter.get_input_details()
+        details, unused = split_statistics(self.interpreter.get_input_details(), self.inputs)
+        self._zeros = [detail["index"] for detail in unused]
         self._feeds = by_port(self.inputs, details, path)
         self._shapes = {detail["index"]: tuple(int(d) for d in detail["shape"]) for detail in details}
-        self._results = by_port(self.outputs, self.interpreter.get_output_details(), path)
+        results, _ = split_statistics(self.interpreter.get_output_details(), self.outputs)
+        self._results = by_port(self.outputs, results, path)
         self.eight_bit = frozenset(
             port.name for port in self.outputs if port.is_image and self._results[port.name]["dtype"] == np.uint8
         )
@@ -146,6 +151,8 @@ class TfliteRunner(Runner):
         self._fit_to(feeds)
         for index, value in feeds.items():
             self.interpreter.set_tensor(index, value)
+        for index in self._zeros:
+            self.interpreter.set_tensor(index, np.zeros_like(self.interpreter.get_tensor(index)))
         self._timed(self.interpreter.invoke)
         outputs = {}
         for port in self.outputs:
@@ -168,6 +175,12 @@ class TfliteRunner(Runner):
         except (ValueError, RuntimeError) as error:
             raise BrushportError(f"The model does not take this size: {short(error)}.") from error
         self._shapes = shapes
+
+
+def split_statistics(details: list[dict], ports: tuple[Port, ...]) -> tuple[list[dict], list[dict]]:
+    """``details`` of a file's tensors that ``ports`` are about, and those for tiles that no port is named after."""
+    beyond = {STATISTICS, GIVEN, MEASURED} - {port.name for port in ports}
+    return [one for one in details if one["name"] not in beyond], [one for one in details if one["name"] in beyond]
 
 
 def by_port(ports: tuple[Port, ...], parts: Sequence[T], path: Path) -> dict[str, T]:

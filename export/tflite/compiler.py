@@ -22,6 +22,7 @@ from export.tflite.ops.quantize import requantize
 from export.tflite.passes import for_tflite
 from export.tflite.registry import lowering as registry
 from export.tflite.registry import unknown, unsupported
+from export.tflite.statistics import Statistics
 from export.tflite.stored_weights import lower_stored, store_filters
 from export.tflite.writer import write_tflite
 from validate.errors import BrushportError, UnsupportedError, short
@@ -45,7 +46,8 @@ def compile_tflite(
     io: Literal["image", "tensor", "integer"] = "image",
     metadata: Mapping[str, str] | None = None,
     other: Hub | None = None,
-) -> None:
+    tiles: bool = False,
+) -> list[dict[str, int]]:
     """Writes ``hub`` as a TFLite file at ``path``.
 
     Every input and output of rank 4 is NHWC, the others lie as in the hub; names are kept. ``io="tensor"`` gives
@@ -56,7 +58,8 @@ def compile_tflite(
     and DequantizeLinear; the file holds int8 and int16 kernels wherever TFLite has them). ``io="integer"`` is for the
     last two: each port is the tensor of the QuantizeLinear or DequantizeLinear beside it, and nothing may stay float.
     ``metadata`` entries become named UTF-8 buffers. ``other`` is the same network at another picture size: the file's
-    inputs can then be resized to any size that the network takes.
+    inputs can then be resized to any size that the network takes. ``tiles`` adds inputs and an output for statistics
+    of a larger photo (:mod:`export.tflite.statistics`); their layers are returned, none where none is needed.
 
     Raises :class:`UnsupportedError` for what TFLite or this compiler cannot express, naming the node.
     """
@@ -64,24 +67,33 @@ def compile_tflite(
         raise BrushportError(f"Precision '{precision}' is unknown to TFLite; choose one of {', '.join(PRECISIONS)}.")
     if io not in IO_STYLES:
         raise BrushportError(f"Input/output style '{io}' is unknown; choose one of {', '.join(IO_STYLES)}.")
-    graph = lower(hub, io, exact_weights=precision in EXACT, flexible=other is not None)
+    layers: list[dict[str, int]] = []
+    graph = lower(
+        hub, io, exact_weights=precision in EXACT, flexible=other is not None, layers=layers if tiles else None
+    )
     if other is not None:
         open_shapes(graph, lower(other, io, exact_weights=precision in EXACT, flexible=True))
     if precision in HALF:
         store_weights_as_float16(graph)
     write_tflite(graph, Path(path), dict(metadata or {}), description=f"{hub.name} ({precision}), by Brushport")
+    return layers
 
 
-def lower(hub: Hub, io: str, exact_weights: bool = True, *, flexible: bool = False) -> GraphBuilder:
+def lower(
+    hub: Hub, io: str, exact_weights: bool = True, *, flexible: bool = False, layers: list[dict[str, int]] | None = None
+) -> GraphBuilder:
     """The hub as a TFLite graph, before it is written; ``exact_weights`` says that the filters stay float32.
 
-    ``flexible`` keeps the size of the picture out of every operator, where that can be done.
+    ``flexible`` keeps the size of the picture out of every operator, where that can be done. A list of ``layers``
+    makes it a graph for tiles, and is filled with what their statistics are.
     """
     builder = GraphBuilder()
     graph = for_tflite(hub.model).graph
     opset = graph.opset_imports.get("", 0)
     context = Lowering(builder, opset, exact_weights, flexible=flexible)
     context.integer_only = io == "integer"
+    if layers is not None:
+        context.statistics = Statistics(builder, *next(port.shape[2:] for port in hub.inputs if port.is_image))
     names = port_names(hub)
     fed = [value for value in graph.inputs if value.const_value is None]
     for value, port in zip(fed, hub.inputs, strict=True):
@@ -91,6 +103,9 @@ def lower(hub: Hub, io: str, exact_weights: bool = True, *, flexible: bool = Fal
             _lower_node(context, node)
     for value, port in zip(graph.outputs, hub.outputs, strict=True):
         _lower_output(context, value, port, names[port.name], io)
+    if layers is not None:
+        context.statistics.finish()
+        layers += context.statistics.layers
     store_filters(context)
     if context.integer_only:
         builder.drop_unused()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
@@ -19,6 +19,9 @@ import onnx_ir as ir
 from export.tflite.builder import GraphBuilder, Operation, Tensor
 from export.tflite.passes.stored_weights import Storage
 from export.tflite.registry import unsupported
+
+if TYPE_CHECKING:
+    from export.tflite.statistics import Statistics
 
 Perm = tuple[int, ...]
 NHWC: Perm = (0, 2, 3, 1)
@@ -48,6 +51,7 @@ class Lowering:
         self.flexible = flexible  # the file is to take other picture sizes: no size may be written into an operator
         self.exact_weights = exact_weights  # they stay float32: forms that would enlarge their rounding are allowed
         self.integer_only = False  # no operator may compute in float: slower forms of whole numbers are allowed
+        self.statistics: Statistics | None = None  # the file is for tiles: whole planes are averaged by it
         self.done: set[ir.Node] = set()
         self.stored: list[tuple[Operation, Storage]] = []  # operations whose filters go into the file in 8 bits
         self._constants: dict[ir.Value, np.ndarray] = {}

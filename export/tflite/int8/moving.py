@@ -118,7 +118,9 @@ def int8_concat(context: Lowering, node: ir.Node) -> bool:
 
 @int8_rule("GlobalAveragePool", "ReduceMean")
 def int8_plane_mean(context: Lowering, node: ir.Node) -> bool:
-    """MEAN over whole planes, kept as [N, C, 1, 1]."""
+    """MEAN over whole planes, kept as [N, C, 1, 1]; in float where a file for tiles is given means."""
+    if context.statistics is not None:
+        return False
     x, after = int8_input(context, node.inputs[0]), following(context, node, activations=False)
     if x is None or after is None or x.perm != NHWC:
         return False

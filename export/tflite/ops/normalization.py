@@ -17,7 +17,7 @@ from export.tflite.ops.formula import Formula
 from export.tflite.ops.lines import unfolded
 from export.tflite.ops.plane import dequantized_moments, plane_mean
 from export.tflite.ops.spatial import as_picture, bind_spatial, read_spatial
-from export.tflite.registry import lowering
+from export.tflite.registry import lowering, unsupported
 
 DEFAULT_EPSILON = 1e-5
 DEFAULT_MOMENTUM = 0.9
@@ -75,7 +75,9 @@ def instance_normalization(context: Lowering, node: ir.Node) -> None:
     channels = x.shape[3]
     scale, bias = (_per_channel(context, value, channels) for value in node.inputs[1:3])
     f = Formula(context)
-    if x.producer is not None and x.producer.code == "DEQUANTIZE":
+    if context.statistics is not None:
+        mean, variance = context.statistics.moments(x)
+    elif x.producer is not None and x.producer.code == "DEQUANTIZE":
         mean, variance = dequantized_moments(context, x)
     else:
         mean = plane_mean(context, x)
@@ -150,6 +152,8 @@ def group_normalization(context: Lowering, node: ir.Node) -> None:
 
     Planes are equally large, so the mean of a group is the mean of its channels' means: no axis moves.
     """
+    if context.statistics is not None:
+        raise unsupported(node, "a file for tiles cannot hold it; export without --tiles.")
     x = as_picture(context, read_spatial(context, node))
     n, _h, _w, c = x.shape
     groups = context.attribute(node, "num_groups")
