@@ -122,7 +122,7 @@ def export_model(
     planned["learn"] = learn or None
     _check_planned(planned, asked)
     if tiles:
-        _check_tiles(destination, flexible, integer_io)
+        _check_tiles(destination, asked, flexible, integer_io)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
     io = "integer" if integer_io else io
@@ -149,7 +149,13 @@ def export_model(
         compiled = _fitted_to_half(hub, sizes, report)
     if not _is_quantized(hub) and precision != _stored(hub, destination):
         wanted = Options(
-            target, calibration, group_size=group_size or 0, sparsity=sparsity, integer_io=integer_io, **planned
+            target,
+            calibration,
+            group_size=group_size or 0,
+            sparsity=sparsity,
+            integer_io=integer_io,
+            tiles=tiles,
+            **planned,
         )
         compiled, said = prepare(compiled, precision, wanted, report)
         facts |= {} if said is None else {precision: said}
@@ -329,12 +335,14 @@ def _verify(hub: Hub, hub_bytes: bytes, artifact: Runner, photos: list[np.ndarra
     return compare(reference, artifact, feeds_for(hub.inputs, photos))
 
 
-def _check_tiles(target: Target, flexible: Request | None, integer_io: bool) -> None:
+def _check_tiles(target: Target, precision: str, flexible: Request | None, integer_io: bool) -> None:
     if target.name != "tflite":
         raise BrushportError(f"--tiles is for --target tflite, not for {target.name}; leave it out.")
     if flexible or integer_io:
         other = "--flexible" if flexible else "--integer-io"
-        raise BrushportError(f"--tiles makes one float size serve photos of any size; leave {other} out.")
+        raise BrushportError(f"--tiles makes one size serve photos of any size, its norms in float; leave {other} out.")
+    if precision in ("dynamic", "int16x8"):
+        raise BrushportError(f"Tiles in {precision} do not match; give --tiles another precision, int8 or fp16.")
 
 
 def _check_integer_io(target: Target, precision: str, io: str) -> None:

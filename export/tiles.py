@@ -21,6 +21,7 @@ from validate.ports import GIVEN, MEASURED, STATISTICS, Port
 from validate.runners import Tensors, TfliteRunner
 
 STEP = 8  # halos are multiples of it, as tiles start at multiples of the network's stride
+LEAST_CORE = 128  # pixels a side that a tile paints, less is a waste
 VISIBLE = 0.5 / 255  # a change below half a step of 8 bits does not show
 
 
@@ -92,7 +93,7 @@ def _measure(path: Path, hub: Hub, layers: list[dict[str, int]], photos: list[np
 
 def set_halo(facts: dict, halo: int, size: tuple[int, int]) -> None:
     """Writes ``tiles.halo`` into ``facts``, or None with a note where it leaves too little of tiles of ``size``."""
-    fits = halo <= min(size) // 2 - BLOCK
+    fits = halo <= min(size) // 2 - LEAST_CORE // 2
     facts["tiles"]["halo"] = halo if fits else None
     if not fits:
         note = f"It sees {halo} pixels around each, too many for tiles of {size[0]}x{size[1]}: apps paint no larger."

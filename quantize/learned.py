@@ -83,6 +83,7 @@ def quantize_and_learn(
     survey: bool = False,
     equalize: bool = True,
     static: bool = False,
+    hybrid: bool = True,
     report: Callable[[str], None] = lambda step: None,
 ) -> Learned:
     """:func:`quantize.quantizer.quantize_hub` with ``steps`` of learning; see this module for how the two go together.
@@ -98,7 +99,7 @@ def quantize_and_learn(
     aim, photos = aim or Aim(), list(photos)
     judged, learned = _parted(photos)
     fixed = {"inputs": inputs, "outputs": outputs, "survey": survey, "equalize": equalize, "static": static}
-    fixed["report"] = report
+    fixed |= {"hybrid": hybrid, "report": report}
     eased = replace(aim, grace=GRACE) if plan is None else aim
     planned = quantize_hub(model, photo_samples(photos, inputs), aim=eased, plan=plan, **fixed)
     trained = learn_rounding(

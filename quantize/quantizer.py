@@ -102,6 +102,7 @@ def quantize_hub(
     survey: bool = False,
     equalize: bool = True,
     static: bool = False,
+    hybrid: bool = True,
     report: Callable[[str], None] = lambda step: None,
 ) -> QuantizeResult:
     """Quantize the convolutions of ``model`` to int8 Q/DQ, keeping in float the few that the picture cannot bear.
@@ -114,8 +115,9 @@ def quantize_hub(
     :class:`quantize.judge.Score`. With a ``plan``, nothing is searched for: that is what is done, whatever it gives.
     ``survey`` tries more plans than it takes, to be drawn. ``equalize`` allows the exact preparation that
     :func:`quantize.prepare.prepare` does. ``static`` has what a plan calls dynamic read what is rounded in advance and
-    give floats, as Core ML's kernels can and TFLite's cannot. ``report`` is told each step as it begins. ``model``
-    itself is not changed.
+    give floats, as Core ML's kernels can and TFLite's cannot. Without ``hybrid`` no plan of ours is dynamic, for tiles
+    that are to match: rounding at run time looks at the largest value of each. ``report`` is told each step as it
+    begins. ``model`` itself is not changed.
 
     The result keeps the hub's promises but one: int8 and int32 constants, and the Q/DQ nodes they come with.
 
@@ -227,7 +229,7 @@ def quantize_hub(
             for tensor, (how, span) in chosen_ranges.items()
         }
         chosen = measure(floats)
-        if chosen.excess > ENOUGH:
+        if hybrid and chosen.excess > ENOUGH:
             report("measuring what rounding at run time costs")
             bearable = _dynamic_costs(prepared, macs, costs, sensitivity)
             if bearable:

@@ -27,6 +27,7 @@ def int8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
         "plan": None if options.plan is None else read_plan(options.plan),
         "survey": options.pareto is not None,
         "static": options.target == "coreml",
+        "hybrid": not options.tiles,
         "report": report,
     }
     photos = calibration_photos(hub, options.calibration)

@@ -23,7 +23,7 @@ class Options:
     Of int8, ``min_ssim`` and ``min_psnr`` are what the calibration photos are to keep (None: the quantizer's own),
     ``plan`` is a file that says what becomes of each node, ``save_plan`` where to write such a one, ``pareto`` where to
     draw the plans that were tried, and ``learn`` the steps for which to train what is rounded. ``integer_io`` asks for
-    a hub of whole numbers alone, ports included.
+    a hub of whole numbers alone, ports included. ``tiles`` are to match, so nothing is rounded by what each one holds.
     """
 
     target: str
@@ -37,6 +37,7 @@ class Options:
     pareto: str | Path | None = None
     learn: int | None = None
     integer_io: bool = False
+    tiles: bool = False
 
 
 Scheme = Callable[[Hub, Options, Report], tuple[Hub, dict]]

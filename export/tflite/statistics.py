@@ -6,7 +6,7 @@ the last axis, layer after layer, each layer the means of its channels and, if i
 
 - ``statistics`` (1, 1, 1, K): means and variances of the whole photo;
 - ``given`` (1, 1, 1, K): for each number, 1 to use what ``statistics`` says, 0 to use the picture's own;
-- ``measured`` (1, H / 64, W / 64, K): in each block of 64 x 64 pixels, the mean of ``x`` and of ``(x - m)^2``, where
+- ``measured`` (1, H / 32, W / 32, K): in each block of 32 x 32 pixels, the mean of ``x`` and of ``(x - m)^2``, where
   ``m`` is the mean that was used.
 
 With ``given`` zero the file paints as it would without them. A layer's inputs depend on the layers before it, so an
@@ -22,7 +22,7 @@ from export.tflite.builder import GraphBuilder, Tensor
 from validate.errors import UnsupportedError
 from validate.ports import GIVEN, MEASURED, STATISTICS
 
-BLOCK = 64  # pixels a side; a multiple of every network's total stride so far, and 704 KB a tile for the U-Net
+BLOCK = 32  # pixels a side; a multiple of every network's total stride so far, and 2.8 MB a tile for the U-Net
 WINDOW = 8  # lines averaged at a time, see export.tflite.ops.plane
 
 

@@ -72,35 +72,43 @@ object Pixels {
     }
 
     /**
-     * A camera's frame in YUV 4:2:0 (BT.601, full range, as JPEG has it) to opaque [pixels] of [width] x [height].
-     *
-     * [luma], [blue] and [red] are the planes, with the distance in bytes between rows ([lumaStride], [chromaStride])
-     * and between neighbors of a row in the color planes ([chromaStep]), as `Image.Plane` states them.
+     * The middle square of a camera's frame in YUV 4:2:0 (BT.601, full range, as JPEG has it) to opaque [pixels] of
+     * [side] x [side], nearest ones.
      */
-    fun fromYuv(
-        luma: ByteBuffer,
-        blue: ByteBuffer,
-        red: ByteBuffer,
-        lumaStride: Int,
-        chromaStride: Int,
-        chromaStep: Int,
-        width: Int,
-        height: Int,
-        pixels: IntArray,
-    ) {
-        for (y in 0 until height) {
-            for (x in 0 until width) {
-                val chroma = (y shr 1) * chromaStride + (x shr 1) * chromaStep
-                val level = luma.get(y * lumaStride + x).toInt() and WHITE
-                val u = (blue.get(chroma).toInt() and WHITE) - 128
-                val v = (red.get(chroma).toInt() and WHITE) - 128
+    fun fromYuv(frame: Frame, side: Int, pixels: IntArray) {
+        val square = minOf(frame.width, frame.height)
+        val left = (frame.width - square) / 2
+        val top = (frame.height - square) / 2
+        for (row in 0 until side) {
+            val y = top + row * square / side
+            for (column in 0 until side) {
+                val x = left + column * square / side
+                val chroma = (y shr 1) * frame.chromaStride + (x shr 1) * frame.chromaStep
+                val level = frame.luma.get(y * frame.lumaStride + x).toInt() and WHITE
+                val u = (frame.blue.get(chroma).toInt() and WHITE) - 128
+                val v = (frame.red.get(chroma).toInt() and WHITE) - 128
                 // 1.402, 0.344, 0.714 and 1.772 in 1/65536, rounded
                 val r = level + (91881 * v + 32768 shr 16)
                 val g = level - (22554 * u + 46802 * v + 32768 shr 16)
                 val b = level + (116130 * u + 32768 shr 16)
-                pixels[y * width + x] = OPAQUE or (r.coerceIn(0, WHITE) shl 16) or
+                pixels[row * side + column] = OPAQUE or (r.coerceIn(0, WHITE) shl 16) or
                     (g.coerceIn(0, WHITE) shl 8) or b.coerceIn(0, WHITE)
             }
         }
     }
 }
+
+/**
+ * A camera's frame of [width] x [height]: its planes, the bytes between rows, and between neighbors in a row of the
+ * color planes, as `Image.Plane` states them.
+ */
+class Frame(
+    val width: Int,
+    val height: Int,
+    val luma: ByteBuffer,
+    val blue: ByteBuffer,
+    val red: ByteBuffer,
+    val lumaStride: Int,
+    val chromaStride: Int,
+    val chromaStep: Int,
+)

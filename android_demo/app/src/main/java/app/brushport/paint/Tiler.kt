@@ -20,23 +20,25 @@ class Stopped : Exception()
  * Where tiles of [side] pixels lie along a line of [length] pixels.
  *
  * Tile `i` begins at [starts]`[i]` and answers for pixels [cuts]`[i]` until [cuts]`[i + 1]`, at least [halo] pixels
- * away from its ends, but for the ends of the line. Tiles begin at multiples of [STEP], so that the network's strides
- * fall on the same pixels in each; the line is thought to go on, mirrored, up to a multiple of it.
+ * away from its ends, but for the ends of the line. Tiles begin at multiples of [step], the last one of [STEP], so that
+ * the network's strides fall on the same pixels in each; the line is thought to go on, mirrored, up to a multiple of
+ * [STEP]. [side] and [halo] are multiples of [step].
  */
-class Grid(val length: Int, val side: Int, halo: Int) {
+class Grid(val length: Int, val side: Int, halo: Int, step: Int = STEP) {
     val starts: IntArray
     val cuts: IntArray
 
     init {
-        require(length > 0 && side % STEP == 0 && halo % STEP == 0 && side > 2 * halo)
-        val extended = maxOf(side, (length + STEP - 1) / STEP * STEP)
-        val count = 1 + (extended - side + side - 2 * halo - 1) / (side - 2 * halo)
-        starts = IntArray(count) { if (count == 1) 0 else (extended - side) / STEP * it / (count - 1) * STEP }
+        require(length > 0 && step % STEP == 0 && side % step == 0 && halo % step == 0 && side > 2 * halo)
+        val last = maxOf(0, (length + STEP - 1) / STEP * STEP - side)
+        val stride = side - 2 * halo
+        val count = 1 + (last + stride - 1) / stride
+        starts = IntArray(count) { minOf(it * stride, last) }
         cuts = IntArray(count + 1) {
             when (it) {
                 0 -> 0
                 count -> length
-                else -> (starts[it] + starts[it - 1] + side) / 2
+                else -> starts[it - 1] + side - halo
             }
         }
     }
@@ -69,7 +71,7 @@ class Tiler(private val painter: Painter) {
     fun runs(width: Int, height: Int): Int {
         val paint = layout(width, height, tiles?.halo ?: 0)
         if (paint.count == 1) return 1
-        return paint.count + levels * layout(width, height, measuringHalo).count
+        return paint.count + levels * measuringLayout(width, height).count
     }
 
     /**
@@ -103,14 +105,11 @@ class Tiler(private val painter: Painter) {
 
     private val levels get() = tiles?.layers?.maxOfOrNull { it.level } ?: 0
 
-    /** Means bear with a narrower halo than pixels do. */
-    private val measuringHalo get() = minOf(tiles?.halo ?: 0, MEASURING_HALO)
-
     private fun measure(source: Source, weights: FloatArray, step: () -> Unit): Given? {
         val port = tiles?.measured ?: return null
         val statistics = FloatArray(port.shape.last())
         val given = Given(statistics, FloatArray(statistics.size))
-        val layout = layout(source.width, source.height, measuringHalo)
+        val layout = measuringLayout(source.width, source.height)
         val measured = FloatArray(port.size)
         for (level in 1..levels) {
             val layers = tiles.layers.filter { it.level == level }
@@ -128,8 +127,14 @@ class Tiler(private val painter: Painter) {
         return given
     }
 
-    private fun layout(width: Int, height: Int, halo: Int) =
-        Layout(Grid(width, manifest.width, halo), Grid(height, manifest.height, halo))
+    private fun layout(width: Int, height: Int, halo: Int, step: Int = Grid.STEP) =
+        Layout(Grid(width, manifest.width, halo, step), Grid(height, manifest.height, halo, step))
+
+    /** Tiles that meet where blocks do, so that each block counts once. Means bear with a halo of one block. */
+    private fun measuringLayout(width: Int, height: Int): Layout {
+        val block = tiles?.block ?: Grid.STEP
+        return layout(width, height, block, block)
+    }
 
     /** Fills [picture] with the tile at ([left], [top]), mirrored beyond the photo's right and lower edge. */
     private fun read(source: Source, left: Int, top: Int) {
@@ -157,8 +162,6 @@ class Tiler(private val painter: Painter) {
     }
 
     companion object {
-        const val MEASURING_HALO = 32
-
         /** The place in `0 until length` that a mirror at each end shows at [place] >= 0, ends not doubled. */
         fun mirrored(place: Int, length: Int): Int {
             if (length == 1) return 0
