@@ -22,6 +22,7 @@ UNIT_TESTS = APP / "src/test/java"
 FLAGS = ("-no-jdk", "-no-reflect", "-jvm-target", "1.8", "-Werror", "-Xlambdas=class", "-Xsam-conversions=class")
 FLAGS += ("-Xstring-concat=inline",)
 TEST_FLAGS = ("-no-reflect", "-jvm-target", "1.8", "-Werror")
+PACKAGE = "app.brushport"
 MIN_SDK, TARGET_SDK = 24, 36
 
 
@@ -73,3 +74,78 @@ def app_classes(tools: Tools, sources: Path, resources: Path) -> Path:
         kotlin(tools, [sources], classpath, folder, FLAGS)
 
     return once(cache() / f"app-{made}", make)
+
+
+def linked(tools: Tools, main: Path = MAIN) -> Path:
+    """The app's resources, manifest and assets as ``app.apk``, without code, and ``R`` as classes under ``classes``.
+
+    What Gradle puts into the manifest (package, versions, SDKs) is given on the command line. Raises :class:`Refused`
+    with aapt2's words.
+    """
+    aapt2, environment = tools.program("aapt2")
+
+    def make(folder: Path) -> None:
+        compiled, generated = folder / "compiled.zip", folder / "generated"
+        manifest = folder / "AndroidManifest.xml"
+        text = (main / "AndroidManifest.xml").read_text(encoding="utf-8")
+        manifest.write_text(text.replace("<manifest ", f'<manifest package="{PACKAGE}" ', 1), encoding="utf-8")
+        sdks = ["--min-sdk-version", str(MIN_SDK), "--target-sdk-version", str(TARGET_SDK)]
+        versions = ["--version-code", "1", "--version-name", "1.0"]
+        try:
+            run([aapt2, "compile", "--dir", main / "res", "-o", compiled], env=environment)
+            run(
+                [aapt2, "link", "-o", folder / "app.apk", "-I", tools.framework, "--manifest", manifest]
+                + ["-A", main / "assets", "-0", ".tflite", "--java", generated, *sdks, *versions, compiled],
+                env=environment,
+            )
+        except subprocess.CalledProcessError as error:
+            raise Refused(error.output) from error
+        sources = sorted(generated.rglob("*.java"))
+        run([tools.javac, "-nowarn", "-source", "8", "-target", "8", "-Xlint:-options", "-d", folder / "classes", *sources])
+
+    return once(cache() / f"linked-{key(main / 'AndroidManifest.xml', main / 'res', main / 'assets')}", make)
+
+
+def apksigner(tools: Tools) -> list[str | Path]:
+    """The command that signs a package and checks its signature."""
+    return [tools.java, "-cp", f"{tools.jar('apksigner')}:{tools.jar('apksig')}", "com.android.apksigner.ApkSignerTool"]
+
+
+def _shrink(tools: Tools, classes: Path, out: Path) -> None:
+    """``classes`` with what they use of Kotlin's library, in the class file version that dx reads."""
+    rules = out.with_suffix(".pro")
+    rules.write_text(
+        f"-injars {classes}\n-injars {tools.stdlib}(!META-INF/**)\n-outjars {out}\n-libraryjars {tools.android_jar}\n"
+        "-target 1.7\n-dontoptimize\n-dontobfuscate\n-dontwarn\n-dontnote\n"
+        f"-keep class {PACKAGE}.** {{ *; }}\n-keep class org.tensorflow.** {{ *; }}\n"
+    )
+    run([tools.java, "-jar", tools.jar("proguard"), f"@{rules}"])
+
+
+def apk(tools: Tools) -> Path:
+    """A signed APK of the whole app, with the host's stand-in for LiteRT's Java classes and no native library."""
+    resources = linked(tools)
+    classes = app_classes(tools, MAIN / "java", resources / "classes")
+
+    def make(folder: Path) -> None:
+        together = folder / "classes"
+        for source in (classes, resources / "classes", stubs(tools) / "org"):
+            target = together / "org" if source.name == "org" else together
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        shrunk, package = folder / "shrunk.jar", folder / "app.apk"
+        _shrink(tools, together, shrunk)
+        run([tools.java, "-cp", tools.jar("com.android.dx"), "com.android.dx.command.Main"]
+            + ["--dex", "--min-sdk-version=24", f"--output={folder / 'classes.dex'}", shrunk])  # fmt: skip
+        shutil.copyfile(resources / "app.apk", package)
+        with zipfile.ZipFile(package, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(folder / "classes.dex", "classes.dex")
+        zipalign, environment = tools.program("zipalign")
+        aligned, signed, store = folder / "aligned.apk", folder / "signed.apk", folder / "debug.keystore"
+        run([zipalign, "-f", "4", package, aligned], env=environment)
+        names = ["-dname", "CN=Android Debug", "-storepass", "android", "-keypass", "android", "-alias", "debug"]
+        run([tools.keytool, "-genkeypair", "-keystore", store, "-keyalg", "RSA", "-keysize", "2048", *names])
+        run([*apksigner(tools), "sign", "--ks", store, "--ks-pass", "pass:android", "--min-sdk-version", str(MIN_SDK)]
+            + ["--out", signed, aligned])  # fmt: skip
+        shutil.rmtree(together)
+
+    return once(cache() / f"apk-{key(classes.name, resources.name, HERE / 'build.py')}", make) / "signed.apk"

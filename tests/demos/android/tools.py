@@ -15,7 +15,7 @@ DEBIAN = (
     *("aapt", "zipalign", "apksigner", "libapksig-java", "dalvik-exchange"),
     *("android-libaapt", "android-libandroidfw", "android-libbase", "android-liblog", "android-libutils"),
     *("android-libziparchive", "android-libbacktrace", "android-libcutils", "android-libunwind"),
-    *("libprotobuf-lite23", "libpng16-16", "libzopfli1"),
+    *("libprotobuf-lite23", "libpng16-16", "libzopfli1", "p7zip-full"),
     *("libandroid-23-java", "android-framework-res", "proguard-cli", "libproguard-java"),
     *("junit4", "libhamcrest-java", "libandroid-json-org-java"),
 )
@@ -60,5 +60,5 @@ class Tools:
     def program(self, name: str) -> tuple[Path, dict[str, str]]:
         """One of Debian's programs, and the environment in which it finds its libraries."""
         libraries = self.root / "usr/lib/x86_64-linux-gnu"
-        paths = [libraries / "android", libraries, self.root / "lib/x86_64-linux-gnu"]
+        paths = [libraries / "android", libraries, self.root / "lib/x86_64-linux-gnu", self.root / "usr/lib"]
         return self.root / "usr/bin" / name, os.environ | {"LD_LIBRARY_PATH": ":".join(map(str, paths))}
