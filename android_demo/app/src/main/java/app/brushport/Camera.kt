@@ -28,6 +28,7 @@ class Camera(
     private val onFrame: (Frame) -> Unit,
     private val onError: (String) -> Unit,
 ) : Closeable {
+    private val none = context.getString(R.string.no_camera)
     private val manager = context.getSystemService(Context.CAMERA_SERVICE) as CameraManager
     private val thread = HandlerThread("camera").apply { start() }
     private val handler = Handler(thread.looper)
@@ -45,7 +46,7 @@ class Camera(
         try {
             val id = manager.cameraIdList.minByOrNull { if (facesBack(it)) 0 else 1 }
             if (id == null) {
-                onError("0")
+                onError(none)
             } else {
                 val facts = manager.getCameraCharacteristics(id)
                 orientation = facts.get(CameraCharacteristics.SENSOR_ORIENTATION) ?: 0

@@ -8,12 +8,13 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.ImageView
 import android.widget.TextView
+import android.widget.Toast
 import app.brushport.paint.Frame
 import app.brushport.paint.PaintException
 import app.brushport.paint.Pixels
 import java.util.concurrent.atomic.AtomicBoolean
 
-/** What the camera sees, painted as it comes: the middle square of each frame that the model can keep up with. */
+/** What the camera sees, painted as it comes: the middle of each frame that the model can keep up with. */
 class LiveActivity : Activity() {
     private lateinit var studio: Studio
     private lateinit var strip: StyleStrip
@@ -49,6 +50,9 @@ class LiveActivity : Activity() {
         super.onStart()
         studio.changed = ::showStyles
         showStyles()
+    }
+
+    private fun startCamera() {
         val manifest = studio.manifest ?: return
         val side = maxOf(manifest.width, manifest.height)
         camera = Camera(this, side, ::receive) { reason ->
@@ -65,29 +69,30 @@ class LiveActivity : Activity() {
 
     private fun showStyles() {
         studio.manifest?.let { strip.show(it.styles, studio.thumbnails, brush) }
+        if (camera == null) startCamera()
         if (studio.message.isNotEmpty()) say(studio.message)
     }
 
     /** On the camera's thread: copies the frame and has it painted, unless one is being painted. */
     private fun receive(frame: Frame) {
         val manifest = studio.manifest ?: return
-        if (manifest.width != manifest.height || !busy.compareAndSet(false, true)) return
+        if (!busy.compareAndSet(false, true)) return
         val pixels = IntArray(manifest.width * manifest.height)
-        Pixels.fromYuv(frame, manifest.width, pixels)
+        Pixels.fromYuv(frame, manifest.width, manifest.height, pixels)
         studio.inBackground {
             try {
-                paint(pixels, manifest.width)
+                paint(pixels, manifest.width, manifest.height)
             } finally {
                 busy.set(false)
             }
         }
     }
 
-    private fun paint(pixels: IntArray, side: Int) {
+    private fun paint(pixels: IntArray, width: Int, height: Int) {
         val model = studio.model()
         val painted = IntArray(pixels.size)
         model.paint(pixels, brush.weights(model.manifest.styles.size), painted)
-        val bitmap = Bitmap.createBitmap(painted, side, side, Bitmap.Config.ARGB_8888)
+        val bitmap = Bitmap.createBitmap(painted, width, height, Bitmap.Config.ARGB_8888)
         val now = System.nanoTime()
         val rate = 1e9 / maxOf(1, now - lastFrame)
         lastFrame = now
@@ -116,7 +121,7 @@ class LiveActivity : Activity() {
             try {
                 val upright = Bitmap.createBitmap(frame, 0, 0, frame.width, frame.height, turn, true)
                 Photos(this).save(upright, "live-${System.currentTimeMillis()}")
-                runOnUiThread { android.widget.Toast.makeText(this, R.string.saved, android.widget.Toast.LENGTH_SHORT).show() }
+                runOnUiThread { Toast.makeText(this, R.string.saved, Toast.LENGTH_SHORT).show() }
             } catch (error: PaintException) {
                 runOnUiThread { say(error.message.orEmpty()) }
             }

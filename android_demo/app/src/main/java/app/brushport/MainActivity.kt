@@ -138,9 +138,15 @@ class MainActivity : Activity() {
         (findViewById(R.id.strength) as SeekBar).progress = (studio.strength * PERCENT).toInt()
         showMix()
         showProgress()
-        text(R.id.message).visibility = if (studio.photo == null && studio.progress == null) View.VISIBLE else View.GONE
-        text(R.id.status).text = studio.message.ifEmpty { studio.status }
-        if (studio.photo == null && studio.message.isNotEmpty()) text(R.id.message).text = studio.message
+        val progress = studio.progress
+        text(R.id.status).text = when {
+            studio.message.isNotEmpty() -> studio.message
+            progress == null -> studio.status
+            progress.second == 0 -> getString(R.string.painting)
+            else -> getString(R.string.painting_tiles, progress.first, progress.second)
+        }
+        text(R.id.message).visibility = if (studio.photo == null && progress == null) View.VISIBLE else View.GONE
+        if (studio.message.isNotEmpty()) text(R.id.message).text = studio.message
         val finished = studio.painting != null
         (findViewById(R.id.save) as View).isEnabled = finished
         (findViewById(R.id.share) as View).isEnabled = finished
@@ -170,9 +176,6 @@ class MainActivity : Activity() {
             bar.isIndeterminate = progress.second == 0
             bar.max = max(1, progress.second)
             bar.progress = progress.first
-            studio.message.ifEmpty {
-                text(R.id.status).text = getString(R.string.painting_tiles, progress.first, progress.second)
-            }
         }
     }
 

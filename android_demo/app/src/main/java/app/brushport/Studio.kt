@@ -43,6 +43,7 @@ class Studio private constructor(private val context: Context) {
 
     @Volatile
     private var round = 0 // of painting; a new one stops the one before
+    private var stale = true // the photo is to be read: it is another one, or of another size, than the one at hand
 
     var changed: (() -> Unit)? = null
     var manifest: Manifest? = null
@@ -90,19 +91,21 @@ class Studio private constructor(private val context: Context) {
     fun open(source: Uri) {
         uri = source
         thumbnails = emptyList()
-        begin(reading = true)
+        stale = true
+        begin()
     }
 
     fun choose(wanted: Brush) {
         if (wanted == brush) return
         brush = wanted
-        begin(reading = false)
+        begin()
     }
 
     fun resize(wanted: Int) {
         if (wanted == size) return
         size = wanted
-        begin(reading = true)
+        stale = true
+        begin()
     }
 
     /** Takes up what a screen had kept before the system ended the app. */
@@ -117,7 +120,7 @@ class Studio private constructor(private val context: Context) {
     /** Paints on another processor from now on. */
     fun reload() {
         inBackground { closeModel() }
-        begin(reading = false)
+        begin()
     }
 
     /** Stops painting. */
@@ -172,8 +175,10 @@ class Studio private constructor(private val context: Context) {
         return opened.fallback?.let { "$used. $it" } ?: used
     }
 
-    private fun begin(reading: Boolean) {
+    private fun begin() {
         val source = uri ?: return notifyChange()
+        val kept = if (stale) null else photo
+        val known = thumbnails.isNotEmpty()
         val mine = ++round
         val wanted = brush
         val wantedSize = size
@@ -181,23 +186,24 @@ class Studio private constructor(private val context: Context) {
         progress = 0 to 0
         notifyChange()
         inBackground {
-            if (mine == round) paint(source, wanted, wantedSize, reading || photo == null, mine)
+            if (mine == round) paint(source, kept, known, wanted, wantedSize, mine)
         }
     }
 
-    private fun paint(source: Uri, wanted: Brush, wantedSize: Int, reading: Boolean, mine: Int) {
+    private fun paint(source: Uri, kept: Bitmap?, known: Boolean, wanted: Brush, wantedSize: Int, mine: Int) {
         val model = model()
         val manifest = model.manifest
         val own = max(manifest.width, manifest.height)
         val side = if (wantedSize == 0) own else wantedSize
-        val read = if (reading) photos.read(source, side, mostPixels()) else requireNotNull(photo)
-        val easel = fitting(read, manifest)
+        val easel = kept ?: fitting(photos.read(source, side, mostPixels()), manifest)
         val shown = Photos.shown(easel, SCREEN)
         main.post {
-            if (mine != round) return@post
-            if (reading) show(easel, shown, null, null)
+            if (mine == round && kept == null) {
+                stale = false
+                show(easel, shown, null, null)
+            }
         }
-        if (thumbnails.size != manifest.styles.size) paintThumbnails(model, easel, mine)
+        if (!known) paintThumbnails(model, easel, mine)
         val started = System.nanoTime()
         val painted = Bitmap.createBitmap(easel.width, easel.height, Bitmap.Config.ARGB_8888)
         val tiler = Tiler(model)
@@ -213,7 +219,7 @@ class Studio private constructor(private val context: Context) {
         main.post {
             if (mine != round) return@post
             progress = null
-            status = if (wantedSize == FULL && read.width.toLong() * read.height >= mostPixels() * 9 / 10) {
+            status = if (wantedSize == FULL && easel.width.toLong() * easel.height >= mostPixels() * 9 / 10) {
                 facts + "\n" + context.getString(R.string.shrunk, easel.width, easel.height)
             } else {
                 facts

@@ -72,17 +72,17 @@ object Pixels {
     }
 
     /**
-     * The middle square of a camera's frame in YUV 4:2:0 (BT.601, full range, as JPEG has it) to opaque [pixels] of
-     * [side] x [side], nearest ones.
+     * The middle of a camera's frame in YUV 4:2:0 (BT.601, full range, as JPEG has it) to opaque [pixels] of
+     * [width] x [height]: as much as there is of that aspect ratio, nearest pixels.
      */
-    fun fromYuv(frame: Frame, side: Int, pixels: IntArray) {
-        val square = minOf(frame.width, frame.height)
-        val left = (frame.width - square) / 2
-        val top = (frame.height - square) / 2
-        for (row in 0 until side) {
-            val y = top + row * square / side
-            for (column in 0 until side) {
-                val x = left + column * square / side
+    fun fromYuv(frame: Frame, width: Int, height: Int, pixels: IntArray) {
+        val scale = minOf(frame.width / width.toDouble(), frame.height / height.toDouble())
+        val left = (frame.width - width * scale) / 2
+        val top = (frame.height - height * scale) / 2
+        for (row in 0 until height) {
+            val y = (top + row * scale).toInt()
+            for (column in 0 until width) {
+                val x = (left + column * scale).toInt()
                 val chroma = (y shr 1) * frame.chromaStride + (x shr 1) * frame.chromaStep
                 val level = frame.luma.get(y * frame.lumaStride + x).toInt() and WHITE
                 val u = (frame.blue.get(chroma).toInt() and WHITE) - 128
@@ -91,7 +91,7 @@ object Pixels {
                 val r = level + (91881 * v + 32768 shr 16)
                 val g = level - (22554 * u + 46802 * v + 32768 shr 16)
                 val b = level + (116130 * u + 32768 shr 16)
-                pixels[row * side + column] = OPAQUE or (r.coerceIn(0, WHITE) shl 16) or
+                pixels[row * width + column] = OPAQUE or (r.coerceIn(0, WHITE) shl 16) or
                     (g.coerceIn(0, WHITE) shl 8) or b.coerceIn(0, WHITE)
             }
         }

@@ -51,13 +51,13 @@ class PixelsTest {
         val luma = ByteBuffer.wrap(byteArrayOf(76, 76, 99, 76, 76, 99)) // a row of 3 bytes, 2 of them pixels
         val chroma = { value: Int -> ByteBuffer.wrap(byteArrayOf(value.toByte())) }
         val frame = IntArray(4)
-        Pixels.fromYuv(Frame(2, 2, luma, chroma(85), chroma(255), 3, 1, 1), 2, frame)
+        Pixels.fromYuv(Frame(2, 2, luma, chroma(85), chroma(255), 3, 1, 1), 2, 2, frame)
         for (one in frame) {
             assertTrue(one shr 16 and 255 >= 253)
             assertTrue(one shr 8 and 255 <= 2)
             assertTrue(one and 255 <= 2)
         }
-        Pixels.fromYuv(Frame(2, 2, luma, chroma(128), chroma(128), 3, 1, 1), 2, frame)
+        Pixels.fromYuv(Frame(2, 2, luma, chroma(128), chroma(128), 3, 1, 1), 2, 2, frame)
         assertArrayEquals(IntArray(4) { pixel(76, 76, 76) }, frame)
     }
 
@@ -66,7 +66,7 @@ class PixelsTest {
         val luma = ByteBuffer.wrap(ByteArray(6 * 2) { (it % 6 * 10).toByte() }) // columns 0, 10, .. 50
         val gray = ByteBuffer.wrap(ByteArray(3) { 128.toByte() })
         val square = IntArray(4)
-        Pixels.fromYuv(Frame(6, 2, luma, gray, gray, 6, 3, 1), 2, square)
+        Pixels.fromYuv(Frame(6, 2, luma, gray, gray, 6, 3, 1), 2, 2, square)
         assertArrayEquals(intArrayOf(20, 30, 20, 30).map { pixel(it, it, it) }.toIntArray(), square)
     }
 }
