@@ -21,7 +21,7 @@ from export.photos import calibration_samples, image_size, verification_photos
 from export.schemes import Options, prepare
 from export.schemes.int16x8 import in_whole_numbers
 from export.targets import Target, find_precision, find_target
-from export.tiles import describe_tiles, measure_halo, set_halo
+from export.tiles import INT8_AIM, describe_tiles, measure_halo, set_halo
 from validate.command import unknown
 from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison, compare, feeds_for
 from validate.errors import BrushportError, QualityError
@@ -103,7 +103,8 @@ def export_model(
     the plan is to keep on calibration photos (:class:`quantize.Aim`), ``plan`` is a file to follow instead of a search
     (:mod:`quantize.planfile`), ``save_plan`` and ``pareto`` say where to write the plan and to draw what was tried, and
     ``learn`` is for how many steps to train what is rounded, which allows for more int8 (:mod:`quantize.learned`).
-    ``tiles`` (TFLite) adds inputs and an output for the statistics of a larger photo (:mod:`export.tiles`).
+    ``tiles`` (TFLite) adds inputs and an output for the statistics of a larger photo (:mod:`export.tiles`); in int8 it
+    aims at more (``INT8_AIM``).
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
     ``verify`` is for both comparisons, of the hub with the file and of the artifact with the hub.
@@ -148,6 +149,8 @@ def export_model(
     if in_half:
         compiled = _fitted_to_half(hub, sizes, report)
     if not _is_quantized(hub) and precision != _stored(hub, destination):
+        if tiles and precision == "int8" and plan is None and min_ssim is None:
+            planned["min_ssim"] = INT8_AIM
         wanted = Options(
             target,
             calibration,

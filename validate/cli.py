@@ -27,6 +27,10 @@ def validate(
     floor: Annotated[float | None, typer.Option(min=0, max=1, help="Least mean SSIM; default by precision.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write photo, hub and artifacts side by side as PNG.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers as JSON.")] = None,
+    device_report: Annotated[
+        Path | None,
+        typer.Option(help="Judge what a phone measured: the JSON file that the Android app's benchmark saves."),
+    ] = None,
 ) -> None:
     """Compare exported files with the hub they came from: SSIM, PSNR, milliseconds, memory. Status 1 if one differs.
 
@@ -40,6 +44,9 @@ def validate(
     for path in (picture, json_file):
         if path and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise BrushportError(f"'{path}' cannot be written: it is a folder, or its folder is missing.")
+    if device_report:
+        judge_device(device_report, artifacts or [Path("artifacts")], floor, json_file)
+        return
     rows, lines = [], []
     with console.status("loading") as status:
         for family in load_families(find_artifacts(artifacts or [Path("artifacts")]), photos, limit):
@@ -56,6 +63,23 @@ def validate(
         write_json(rows, json_file)
         console.print(f"Wrote {json_file}.", markup=False)
     if not all(row.passed for row in rows):
+        raise typer.Exit(1)
+
+
+def judge_device(report: Path, artifacts: list[Path], floor: float | None, json_file: Path | None) -> None:
+    """Print how fast a phone painted, and whether it painted what the hub paints; status 1 where it did not."""
+    from validate.artifacts import find_artifacts
+    from validate.device_report import device_table, read_device_report
+    from validate.report import write_json
+
+    runs = read_device_report(report, find_artifacts(artifacts), floor)
+    console.print(device_table(runs), soft_wrap=True)
+    for reason in dict.fromkeys(run.fallback for run in runs if run.fallback):
+        console.print(reason, soft_wrap=True, markup=False, highlight=False)
+    if json_file:
+        write_json(runs, json_file)
+        console.print(f"Wrote {json_file}.", markup=False)
+    if not all(run.passed for run in runs):
         raise typer.Exit(1)
 
 

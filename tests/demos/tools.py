@@ -1,7 +1,7 @@
 """Tools that check the apps on Linux: fetched from Debian and npm into a cache, unpacked there, nothing installed.
 
 The cache is ``$BRUSHPORT_TOOLS``, else ``~/.cache/brushport/tools``; packages come from wherever this machine's own apt
-and npm are set up to look. :class:`Missing` says why a tool cannot be had.
+and npm are set up to look. :class:`MissingToolError` says why a tool cannot be had.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 FETCH_SECONDS = 300
 
 
-class Missing(Exception):
+class MissingToolError(Exception):
     """A tool cannot be had here; the message says which, and why."""
 
 
@@ -34,15 +34,15 @@ def cache() -> Path:
 
 def run(command: Sequence[str | Path], **options) -> str:
     """Run ``command`` and return what it printed; raises CalledProcessError with that in ``output`` if it fails."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": True} | options
-    return subprocess.run([str(part) for part in command], **options).stdout
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options
+    return subprocess.run([str(part) for part in command], check=True, **options).stdout
 
 
 def need(program: str, package: str) -> str:
-    """Where ``program`` is; raises :class:`Missing` naming the ``package`` to install."""
+    """Where ``program`` is; raises :class:`MissingToolError` naming the ``package`` to install."""
     found = shutil.which(program)
     if found is None:
-        raise Missing(f"there is no {program} (Debian: {package})")
+        raise MissingToolError(f"there is no {program} (Debian: {package})")
     return found
 
 
@@ -131,7 +131,7 @@ def _mirror() -> str:
     for address in configured:
         if address.rstrip("/").endswith("debian"):
             return address
-    raise Missing("apt knows no Debian mirror here")
+    raise MissingToolError("apt knows no Debian mirror here")
 
 
 def _fetch(what: str, command: Sequence[str | Path], folder: Path) -> None:
@@ -139,6 +139,6 @@ def _fetch(what: str, command: Sequence[str | Path], folder: Path) -> None:
         run(command, cwd=folder, timeout=FETCH_SECONDS)
     except subprocess.CalledProcessError as error:
         last = (error.output or "").strip().splitlines()[-1:] or ["no reason given"]
-        raise Missing(f"{what} cannot be fetched: {last[0]}") from error
+        raise MissingToolError(f"{what} cannot be fetched: {last[0]}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Missing(f"{what} cannot be fetched: {error}") from error
+        raise MissingToolError(f"{what} cannot be fetched: {error}") from error

@@ -26,7 +26,7 @@ PACKAGE = "app.brushport"
 MIN_SDK, TARGET_SDK = 24, 36
 
 
-class Refused(Exception):
+class CompilerError(Exception):
     """A compiler found a mistake; the message is what it printed."""
 
 
@@ -34,20 +34,19 @@ def stubs(tools: Tools) -> Path:
     """Class files that stand in for LiteRT, and for what Android has from API 24 on."""
 
     def make(folder: Path) -> None:
-        sources = sorted((HERE / "stubs").rglob("*.java"))
-        run([tools.javac, "-nowarn", "-source", "8", "-target", "8", "-Xlint:-options", "-d", folder, *sources])
+        java(tools, HERE / "stubs", folder)
 
     return once(cache() / f"stubs-{key(HERE / 'stubs')}", make)
 
 
 def kotlin(tools: Tools, sources: Iterable[Path], classpath: Sequence[Path], out: Path, flags: Sequence[str]) -> None:
-    """Compile Kotlin files and folders into ``out``; raises :class:`Refused` with the compiler's words."""
+    """Compile Kotlin files and folders into ``out``; raises :class:`CompilerError` with the compiler's words."""
     compiler = [tools.java, "-Xmx1g", "-cp", tools.kotlin / "lib/kotlin-compiler.jar"]
     compiler += ["org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-kotlin-home", tools.kotlin]
     try:
         run([*compiler, *flags, "-cp", ":".join(map(str, classpath)), "-d", out, *sources])
     except subprocess.CalledProcessError as error:
-        raise Refused(error.output) from error
+        raise CompilerError(error.output) from error
 
 
 def test_classpath(tools: Tools) -> list[Path]:
@@ -79,8 +78,8 @@ def app_classes(tools: Tools, sources: Path, resources: Path) -> Path:
 def linked(tools: Tools, main: Path = MAIN) -> Path:
     """The app's resources, manifest and assets as ``app.apk``, without code, and ``R`` as classes under ``classes``.
 
-    What Gradle puts into the manifest (package, versions, SDKs) is given on the command line. Raises :class:`Refused`
-    with aapt2's words.
+    What Gradle puts into the manifest (package, versions, SDKs) is given on the command line. Raises
+    :class:`CompilerError` with aapt2's words.
     """
     aapt2, environment = tools.program("aapt2")
 
@@ -89,21 +88,47 @@ def linked(tools: Tools, main: Path = MAIN) -> Path:
         manifest = folder / "AndroidManifest.xml"
         text = (main / "AndroidManifest.xml").read_text(encoding="utf-8")
         manifest.write_text(text.replace("<manifest ", f'<manifest package="{PACKAGE}" ', 1), encoding="utf-8")
-        sdks = ["--min-sdk-version", str(MIN_SDK), "--target-sdk-version", str(TARGET_SDK)]
-        versions = ["--version-code", "1", "--version-name", "1.0"]
+        link = [aapt2, "link", "-o", folder / "app.apk", "-I", tools.framework, "--manifest", manifest]
+        link += ["--min-sdk-version", str(MIN_SDK), "--target-sdk-version", str(TARGET_SDK)]
+        link += ["--version-code", "1", "--version-name", "1.0", "--java", generated]
+        link += ["-A", main / "assets", "-0", ".tflite", compiled]  # the dot matters: "tflite" compresses it
         try:
             run([aapt2, "compile", "--dir", main / "res", "-o", compiled], env=environment)
-            run(
-                [aapt2, "link", "-o", folder / "app.apk", "-I", tools.framework, "--manifest", manifest]
-                + ["-A", main / "assets", "-0", ".tflite", "--java", generated, *sdks, *versions, compiled],
-                env=environment,
-            )
+            run(link, env=environment)
         except subprocess.CalledProcessError as error:
-            raise Refused(error.output) from error
-        sources = sorted(generated.rglob("*.java"))
-        run([tools.javac, "-nowarn", "-source", "8", "-target", "8", "-Xlint:-options", "-d", folder / "classes", *sources])
+            raise CompilerError(error.output) from error
+        java(tools, generated, folder / "classes")
 
     return once(cache() / f"linked-{key(main / 'AndroidManifest.xml', main / 'res', main / 'assets')}", make)
+
+
+def apk(tools: Tools) -> Path:
+    """A signed APK of the whole app, with the host's stand-in for LiteRT's Java classes and no native library."""
+    resources = linked(tools)
+    classes = app_classes(tools, MAIN / "java", resources / "classes")
+
+    def make(folder: Path) -> None:
+        together, shrunk, dex = folder / "classes", folder / "shrunk.jar", folder / "classes.dex"
+        for source in (classes, resources / "classes"):
+            shutil.copytree(source, together, dirs_exist_ok=True)
+        shutil.copytree(stubs(tools) / "org", together / "org")
+        _shrink(tools, together, shrunk)
+        compiler = [tools.java, "-cp", tools.jar("com.android.dx"), "com.android.dx.command.Main"]
+        run([*compiler, "--dex", f"--min-sdk-version={MIN_SDK}", f"--output={dex}", shrunk])
+        package, aligned, signed = (folder / f"{name}.apk" for name in ("package", "aligned", "signed"))
+        shutil.copyfile(resources / "app.apk", package)
+        with zipfile.ZipFile(package, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(dex, dex.name)
+        zipalign, environment = tools.program("zipalign")
+        run([zipalign, "-f", "4", package, aligned], env=environment)
+        store = folder / "debug.keystore"
+        secret = ["-storepass", "android", "-keypass", "android", "-alias", "debug", "-dname", "CN=Android Debug"]
+        run([tools.keytool, "-genkeypair", "-keystore", store, "-keyalg", "RSA", "-keysize", "2048", *secret])
+        sign = [*apksigner(tools), "sign", "--ks", store, "--ks-pass", "pass:android"]
+        run([*sign, "--min-sdk-version", str(MIN_SDK), "--out", signed, aligned])
+        shutil.rmtree(together)
+
+    return once(cache() / f"apk-{key(classes.name, resources.name, HERE / 'build.py')}", make) / "signed.apk"
 
 
 def apksigner(tools: Tools) -> list[str | Path]:
@@ -122,30 +147,7 @@ def _shrink(tools: Tools, classes: Path, out: Path) -> None:
     run([tools.java, "-jar", tools.jar("proguard"), f"@{rules}"])
 
 
-def apk(tools: Tools) -> Path:
-    """A signed APK of the whole app, with the host's stand-in for LiteRT's Java classes and no native library."""
-    resources = linked(tools)
-    classes = app_classes(tools, MAIN / "java", resources / "classes")
-
-    def make(folder: Path) -> None:
-        together = folder / "classes"
-        for source in (classes, resources / "classes", stubs(tools) / "org"):
-            target = together / "org" if source.name == "org" else together
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        shrunk, package = folder / "shrunk.jar", folder / "app.apk"
-        _shrink(tools, together, shrunk)
-        run([tools.java, "-cp", tools.jar("com.android.dx"), "com.android.dx.command.Main"]
-            + ["--dex", "--min-sdk-version=24", f"--output={folder / 'classes.dex'}", shrunk])  # fmt: skip
-        shutil.copyfile(resources / "app.apk", package)
-        with zipfile.ZipFile(package, "a", zipfile.ZIP_DEFLATED) as archive:
-            archive.write(folder / "classes.dex", "classes.dex")
-        zipalign, environment = tools.program("zipalign")
-        aligned, signed, store = folder / "aligned.apk", folder / "signed.apk", folder / "debug.keystore"
-        run([zipalign, "-f", "4", package, aligned], env=environment)
-        names = ["-dname", "CN=Android Debug", "-storepass", "android", "-keypass", "android", "-alias", "debug"]
-        run([tools.keytool, "-genkeypair", "-keystore", store, "-keyalg", "RSA", "-keysize", "2048", *names])
-        run([*apksigner(tools), "sign", "--ks", store, "--ks-pass", "pass:android", "--min-sdk-version", str(MIN_SDK)]
-            + ["--out", signed, aligned])  # fmt: skip
-        shutil.rmtree(together)
-
-    return once(cache() / f"apk-{key(classes.name, resources.name, HERE / 'build.py')}", make) / "signed.apk"
+def java(tools: Tools, sources: Path, out: Path) -> None:
+    """Compile the Java files under ``sources`` into ``out``."""
+    quietly = ["-nowarn", "-source", "8", "-target", "8", "-Xlint:-options"]
+    run([tools.javac, *quietly, "-d", out, *sorted(sources.rglob("*.java"))])

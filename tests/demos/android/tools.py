@@ -34,7 +34,7 @@ class Tools:
 
     @classmethod
     def find(cls) -> Tools:
-        """Fetch what is not there yet; raises :class:`tests.demos.tools.Missing` where something cannot be had."""
+        """Fetch what is not there yet; raises MissingToolError where something cannot be had."""
         jdk = {program: need(program, "openjdk-17-jdk-headless") for program in ("java", "javac", "javap", "keytool")}
         return cls(debian(DEBIAN), npm(KOTLIN), **jdk)
 

@@ -10,7 +10,7 @@ import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 
-/** The bundle's own pair, and photos with what Python paints of them: raw RGB, `photo-N.rgb` and `painted-N-STYLE.rgb`. */
+/** The app's own pair, and photos with what Python paints of them: raw RGB, `photo-N` and `painted-N-STYLE`. */
 private val folder = File(System.getProperty("brushport.folder"))
 private val assets = File(System.getProperty("brushport.assets"))
 
@@ -89,7 +89,9 @@ class InferenceTest {
 
     @Test
     fun filesThatDoNotBelongTogetherAreRefused() {
-        refused("replace both files") { it.replace("\"image\"", "\"picture\"").replace("\"kind\": \"picture\"", "\"kind\": \"image\"") }
+        refused("replace both files") {
+            it.replace("\"image\"", "\"picture\"").replace("\"kind\": \"picture\"", "\"kind\": \"image\"")
+        }
         refused("replace both files") { it.replaceFirst("\"uint8\"", "\"float32\"") }
         val error = assertThrows(PaintException::class.java) { StyleModel(direct(ByteArray(2000)), manifest) }
         assertTrue("cannot be loaded" in error.message.orEmpty())

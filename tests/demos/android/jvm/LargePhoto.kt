@@ -51,7 +51,9 @@ fun main(arguments: Array<String>) {
     val halo = requireNotNull(manifest.tiles).halo
     println("columns ${Grid(width, manifest.width, halo).cuts.joinToString(" ")}")
     println("rows ${Grid(height, manifest.height, halo).cuts.joinToString(" ")}")
-    val heap = ManagementFactory.getMemoryPoolMXBeans().filter { it.type == MemoryType.HEAP }.sumOf { it.peakUsage.used }
+    val heap = ManagementFactory.getMemoryPoolMXBeans().filter {
+        it.type == MemoryType.HEAP
+    }.sumOf { it.peakUsage.used }
     println("heap $heap")
     println("pictures ${4L * 2 * width * height}")
     RandomAccessFile(arguments[5], "rw").use { file ->

@@ -91,7 +91,7 @@ class BenchmarkActivity : Activity() {
         "model" to Build.MODEL,
         "android" to Build.VERSION.RELEASE,
         "api" to Build.VERSION.SDK_INT.toString(),
-        "abi" to Build.SUPPORTED_ABIS.first(),
+        "abi" to Build.SUPPORTED_ABIS.first()
     )
 
     private fun save() {

@@ -26,7 +26,7 @@ class Camera(
     context: Context,
     private val side: Int,
     private val onFrame: (Frame) -> Unit,
-    private val onError: (String) -> Unit,
+    private val onError: (String) -> Unit
 ) : Closeable {
     private val none = context.getString(R.string.no_camera)
     private val manager = context.getSystemService(Context.CAMERA_SERVICE) as CameraManager
@@ -72,7 +72,8 @@ class Camera(
     }
 
     private fun facesBack(id: String) =
-        manager.getCameraCharacteristics(id).get(CameraCharacteristics.LENS_FACING) == CameraCharacteristics.LENS_FACING_BACK
+        manager.getCameraCharacteristics(id).get(CameraCharacteristics.LENS_FACING) ==
+            CameraCharacteristics.LENS_FACING_BACK
 
     private fun reader(facts: CameraCharacteristics): ImageReader {
         val sizes = facts.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP)
@@ -89,8 +90,8 @@ class Camera(
         onFrame(
             Frame(
                 image.width, image.height, luma.buffer, blue.buffer, red.buffer,
-                luma.rowStride, blue.rowStride, blue.pixelStride,
-            ),
+                luma.rowStride, blue.rowStride, blue.pixelStride
+            )
         )
     }
 
@@ -131,6 +132,6 @@ class Camera(
 
             override fun onConfigureFailed(session: CameraCaptureSession) = onError("configuration")
         },
-        handler,
+        handler
     )
 }

@@ -97,7 +97,7 @@ class LiveActivity : Activity() {
         val rate = 1e9 / maxOf(1, now - lastFrame)
         lastFrame = now
         val status = getString(
-            R.string.live_status, model.milliseconds.toInt(), rate, studio.described(model), Studio.memory() / 1_000_000,
+            R.string.live_status, model.milliseconds.toInt(), rate, studio.described(model), Studio.memory() / 1_000_000
         )
         runOnUiThread {
             shown = bitmap

@@ -101,6 +101,7 @@ class MainActivity : Activity() {
                 keepAccess(picked)
                 studio.open(picked)
             }
+
             CAPTURE -> captured?.let {
                 if (result == RESULT_OK) studio.open(it) else Photos(this).discard(it)
                 captured = null
@@ -223,7 +224,22 @@ class MainActivity : Activity() {
         }
         val sizes = listOf(0, 2 * own, 4 * own, Studio.FULL)
         val labels = sizes.map {
-            if (it == Studio.FULL) getString(R.string.size_full) else getString(R.string.size_pixels, if (it == 0) own else it)
+            if (it ==
+                Studio.FULL
+            ) {
+                getString(R.string.size_full)
+            } else {
+                getString(
+                    R.string.size_pixels,
+                    if (it ==
+                        0
+                    ) {
+                        own
+                    } else {
+                        it
+                    }
+                )
+            }
         }
         ask(R.string.size, labels, sizes.indexOf(studio.size)) { studio.resize(sizes[it]) }
     }
@@ -276,7 +292,7 @@ class MainActivity : Activity() {
                 override fun onStartTrackingTouch(bar: SeekBar) = Unit
 
                 override fun onStopTrackingTouch(bar: SeekBar) = act(bar.progress / PERCENT, true)
-            },
+            }
         )
 
     companion object {

@@ -11,7 +11,7 @@ class Settings(context: Context) {
     var setting: Setting
         get() = Setting(
             if (stored.getBoolean(GPU, false)) Processor.GPU else Processor.CPU,
-            stored.getInt(THREADS, DEFAULT_THREADS),
+            stored.getInt(THREADS, DEFAULT_THREADS)
         )
         set(value) = stored.edit()
             .putBoolean(GPU, value.processor == Processor.GPU)
@@ -25,7 +25,7 @@ class Settings(context: Context) {
 
         /** What there is to choose from, and to measure. */
         val CHOICES = listOf(
-            Setting(Processor.CPU, 1), Setting(Processor.CPU, 2), Setting(Processor.CPU, 4), Setting(Processor.GPU, 1),
+            Setting(Processor.CPU, 1), Setting(Processor.CPU, 2), Setting(Processor.CPU, 4), Setting(Processor.GPU, 1)
         )
 
         fun label(context: Context, setting: Setting): String = when (setting.processor) {

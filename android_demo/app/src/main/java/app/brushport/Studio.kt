@@ -213,7 +213,7 @@ class Studio private constructor(private val context: Context) {
         }
         val took = (System.nanoTime() - started) / 1_000_000
         val facts = context.getString(
-            R.string.status, easel.width, easel.height, took.toInt(), described(model), memory() / MEGABYTE,
+            R.string.status, easel.width, easel.height, took.toInt(), described(model), memory() / MEGABYTE
         )
         val small = Photos.shown(painted, SCREEN)
         main.post {
@@ -262,7 +262,7 @@ class Studio private constructor(private val context: Context) {
         notifyChange()
     }
 
-    /** How many pixels a photo may have: with its painting, and once more while it is turned, a third of what is free. */
+    /** How many pixels a photo may have: with its painting, and while it is turned, a third of what is free. */
     private fun mostPixels(): Long {
         val facts = ActivityManager.MemoryInfo()
         (context.getSystemService(Context.ACTIVITY_SERVICE) as ActivityManager).getMemoryInfo(facts)

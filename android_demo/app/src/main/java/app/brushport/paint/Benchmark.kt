@@ -17,14 +17,14 @@ class Measurement(
     val loading: Double,
     val milliseconds: List<Double>,
     val megabytes: Double,
-    val painted: IntArray,
+    val painted: IntArray
 ) {
     val median: Double get() = milliseconds.sorted().let { (it[(it.size - 1) / 2] + it[it.size / 2]) / 2 }
 }
 
 /**
- * Times a model, and keeps what it painted, so that `python -m validate --device-report` can tell on a computer how fast
- * this device paints and whether it paints the same picture.
+ * Times a model, and keeps what it painted, so that `python -m validate --device-report` can tell on a computer how
+ * fast this device paints and whether it paints the same picture.
  */
 object Benchmark {
     const val FORMAT = 1
@@ -40,7 +40,7 @@ object Benchmark {
         runs: Int,
         open: (Setting) -> StyleModel,
         memory: () -> Long,
-        goOn: () -> Boolean = { true },
+        goOn: () -> Boolean = { true }
     ): Measurement {
         val before = memory()
         val started = System.nanoTime()
@@ -58,7 +58,7 @@ object Benchmark {
             }
             val grown = maxOf(0, memory() - before) / 1e6
             return Measurement(
-                setting, model.processor, model.fallback, loading, times.drop(WARM_UP), grown, painted,
+                setting, model.processor, model.fallback, loading, times.drop(WARM_UP), grown, painted
             )
         }
     }
@@ -82,7 +82,7 @@ object Benchmark {
         manifest: Manifest,
         device: Map<String, String>,
         measurements: List<Measurement>,
-        base64: (ByteArray) -> String,
+        base64: (ByteArray) -> String
     ): String {
         val runs = JSONArray()
         for (one in measurements) {
@@ -95,7 +95,7 @@ object Benchmark {
                     .put("loading_ms", one.loading)
                     .put("milliseconds", JSONArray(one.milliseconds))
                     .put("memory_mb", one.megabytes)
-                    .put("painting", base64(deflated(one.painted))),
+                    .put("painting", base64(deflated(one.painted)))
             )
         }
         val model = JSONObject().put("file", manifest.file).put("sha256", manifest.sha256)

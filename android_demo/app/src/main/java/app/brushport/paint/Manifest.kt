@@ -18,7 +18,7 @@ class Port(
     val shape: IntArray,
     val isByte: Boolean,
     val black: Float = 0f,
-    val white: Float = 0f,
+    val white: Float = 0f
 ) {
     /** How many numbers the port holds. */
     val size: Int get() = shape.fold(1) { product, side -> product * side }
@@ -46,7 +46,7 @@ class Tiles(
     val measured: Port?,
     val halo: Int,
     val block: Int,
-    val layers: List<StatisticsLayer>,
+    val layers: List<StatisticsLayer>
 )
 
 /**
@@ -66,7 +66,7 @@ class Manifest private constructor(
     val styles: List<Style>,
     val tiles: Tiles?,
     val beyond: List<Port>,
-    val extra: List<Port>,
+    val extra: List<Port>
 ) {
     val height: Int get() = picture.shape[1]
     val width: Int get() = picture.shape[2]
@@ -113,7 +113,7 @@ class Manifest private constructor(
                 styles.ifEmpty { listOf(Style(entry.getString("name"), title(entry.getString("name")), "")) },
                 tiles(entry, inputs, outputs),
                 inputs.filter { it.first == "statistics" }.map { it.second },
-                outputs.filter { it.first == "statistics" }.map { it.second },
+                outputs.filter { it.first == "statistics" }.map { it.second }
             )
         }
 
@@ -156,7 +156,13 @@ class Manifest private constructor(
             return List(names.length()) { index ->
                 val name = names.getString(index)
                 val card = cards?.optJSONObject(name)
-                Style(name, card?.optString("painting").orEmpty().ifEmpty { title(name) }, card?.optString("artist").orEmpty())
+                Style(
+                    name,
+                    card?.optString("painting").orEmpty().ifEmpty {
+                        title(name)
+                    },
+                    card?.optString("artist").orEmpty()
+                )
             }
         }
 
@@ -166,7 +172,7 @@ class Manifest private constructor(
         private fun tiles(
             entry: JSONObject,
             inputs: List<Pair<String, Port>>,
-            outputs: List<Pair<String, Port>>,
+            outputs: List<Pair<String, Port>>
         ): Tiles? {
             val facts = entry.optJSONObject("tiles") ?: return null
             if (facts.isNull("halo")) return null
@@ -184,7 +190,7 @@ class Manifest private constructor(
             }
             return Tiles(
                 port("statistics", inputs), port("given", inputs), port("measured", outputs),
-                facts.getInt("halo"), facts.getInt("block"), layers,
+                facts.getInt("halo"), facts.getInt("block"), layers
             )
         }
     }

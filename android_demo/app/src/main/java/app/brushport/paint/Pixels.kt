@@ -110,5 +110,5 @@ class Frame(
     val red: ByteBuffer,
     val lumaStride: Int,
     val chromaStride: Int,
-    val chromaStep: Int,
+    val chromaStep: Int
 )

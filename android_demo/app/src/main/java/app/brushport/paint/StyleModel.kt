@@ -25,7 +25,13 @@ interface Painter : Closeable {
      * [given] tells a tile of the whole photo, [measured] takes what the tile measured (blocks x numbers); both need
      * [Manifest.tiles]. Throws [PaintException] when the model fails.
      */
-    fun paint(picture: IntArray, weights: FloatArray, painted: IntArray, given: Given? = null, measured: FloatArray? = null)
+    fun paint(
+        picture: IntArray,
+        weights: FloatArray,
+        painted: IntArray,
+        given: Given? = null,
+        measured: FloatArray? = null
+    )
 }
 
 /**
@@ -38,7 +44,7 @@ class StyleModel(
     private val model: ByteBuffer,
     override val manifest: Manifest,
     wanted: Processor = Processor.CPU,
-    private val threads: Int = 2,
+    private val threads: Int = 2
 ) : Painter {
     var processor = wanted
         private set
@@ -72,7 +78,7 @@ class StyleModel(
         weights: FloatArray,
         painted: IntArray,
         given: Given?,
-        measured: FloatArray?,
+        measured: FloatArray?
     ) {
         require(picture.size == manifest.height * manifest.width && painted.size == picture.size)
         Pixels.toTensor(picture, manifest.picture, buffers.getValue(manifest.picture.name))
@@ -171,13 +177,17 @@ class StyleModel(
     private fun places(ports: List<Port>, count: Int, tensor: (Int) -> Tensor): Map<String, Int> {
         val found = (0 until count).associateBy { tensor(it).name() }
         if (found.keys != ports.map { it.name }.toSet()) {
-            throw PaintException("The model has ${found.keys}, its manifest ${ports.map { it.name }}: replace both files.")
+            throw PaintException(
+                "The model has ${found.keys}, its manifest ${ports.map {
+                    it.name
+                }}: replace both files."
+            )
         }
         for (port in ports) {
             val own = tensor(found.getValue(port.name))
             val type = if (port.isByte) DataType.UINT8 else DataType.FLOAT32
             if (!own.shape().contentEquals(port.shape) || own.dataType() != type) {
-                throw PaintException("'${port.name}' is another tensor in the model than in its manifest: replace both files.")
+                throw PaintException("'${port.name}' is not in the model what its manifest says: replace both files.")
             }
         }
         return found

@@ -63,7 +63,7 @@ class Tiler(private val painter: Painter) {
     private val picture = IntArray(manifest.height * manifest.width)
     private val painted = IntArray(picture.size)
 
-    /** Whether a photo of [width] x [height] can be painted at that size: within one tile always, beyond if told how. */
+    /** Whether a photo of [width] x [height] can be painted at that size: within a tile always, beyond with tiles. */
     fun takes(width: Int, height: Int): Boolean =
         tiles != null || (width <= manifest.width && height <= manifest.height)
 
@@ -82,7 +82,7 @@ class Tiler(private val painter: Painter) {
     fun paint(source: Source, weights: FloatArray, sink: Sink, progress: (Int, Int) -> Boolean = { _, _ -> true }) {
         if (!takes(source.width, source.height)) {
             throw PaintException(
-                "This model paints ${manifest.width}x${manifest.height} pixels at most; export it with --tiles for more.",
+                "This model paints ${manifest.width}x${manifest.height} pixels at most; export it with --tiles."
             )
         }
         val total = runs(source.width, source.height)
@@ -130,10 +130,10 @@ class Tiler(private val painter: Painter) {
     private fun layout(width: Int, height: Int, halo: Int, step: Int = Grid.STEP) =
         Layout(Grid(width, manifest.width, halo, step), Grid(height, manifest.height, halo, step))
 
-    /** Tiles that meet where blocks do, so that each block counts once. Means bear with a halo of one block. */
+    /** Tiles that meet where blocks do, so that each block counts once. Means bear with a halo of two blocks. */
     private fun measuringLayout(width: Int, height: Int): Layout {
         val block = tiles?.block ?: Grid.STEP
-        return layout(width, height, block, block)
+        return layout(width, height, 2 * block, block)
     }
 
     /** Fills [picture] with the tile at ([left], [top]), mirrored beyond the photo's right and lower edge. */

@@ -17,14 +17,14 @@ fun manifestText(change: (String) -> String = { it }): String = change(
       "outputs": [
         {"name": "painting", "kind": "image", "shape": [1, 64, 128, 3], "layout": "NHWC", "dtype": "float32",
          "color": "RGB", "range": [-1, 1]},
-        {"name": "measured", "kind": "statistics", "shape": [1, 4, 8, 9], "layout": "NHWC", "dtype": "float32",
+        {"name": "measured", "kind": "statistics", "shape": [1, 8, 16, 9], "layout": "NHWC", "dtype": "float32",
          "color": null, "range": null}],
       "styles": ["wave", "starry_night"],
       "card": {"styles": {"wave": {"painting": "The Great Wave", "artist": "Hokusai"}}},
-      "tiles": {"statistics": "statistics", "given": "given", "measured": "measured", "block": 16, "halo": 16,
+      "tiles": {"statistics": "statistics", "given": "given", "measured": "measured", "block": 8, "halo": 16,
         "layers": [{"channels": 3, "moments": 2, "level": 1}, {"channels": 3, "moments": 1, "level": 2}]}
     }}}
-    """,
+    """
 )
 
 fun pixel(red: Int, green: Int, blue: Int): Int = (0xFF shl 24) or (red shl 16) or (green shl 8) or blue

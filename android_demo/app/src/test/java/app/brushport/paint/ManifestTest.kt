@@ -23,7 +23,7 @@ class ManifestTest {
         assertEquals(listOf("measured"), manifest.extra.map { it.name })
         val tiles = requireNotNull(manifest.tiles)
         assertEquals(listOf(0, 6), tiles.layers.map { it.offset })
-        assertArrayEquals(intArrayOf(1, 4, 8, 9), requireNotNull(tiles.measured).shape)
+        assertArrayEquals(intArrayOf(1, 8, 16, 9), requireNotNull(tiles.measured).shape)
     }
 
     @Test
@@ -51,7 +51,9 @@ class ManifestTest {
         refused("another size") { it.replaceFirst("[1, 64, 128, 3]", "[1, 64, 64, 3]") }
         refused("no range") { it.replace("[-1, 1]", "null") }
         refused("0 picture inputs") { it.replaceFirst("\"kind\": \"image\"", "\"kind\": \"weights\"") }
-        refused("do not fit its port") { it.replace("\"channels\": 3, \"moments\": 1", "\"channels\": 4, \"moments\": 1") }
+        refused("do not fit its port") {
+            it.replace("\"channels\": 3, \"moments\": 1", "\"channels\": 4, \"moments\": 1")
+        }
         refused("does not know") { it.replaceFirst("\"kind\": \"statistics\"", "\"kind\": \"tensor\"") }
     }
 

@@ -10,14 +10,20 @@ import org.junit.Test
 
 /**
  * A network that can be worked out by hand: `(x - mean) / deviation`, then minus the mean of that squared, to a gray
- * near 128. Its statistics are measured in blocks of 16, as the manifest of [manifestText] says.
+ * near 128. Its statistics are measured in blocks of 8, as the manifest of [manifestText] says.
  */
 private class Normalizer(change: (String) -> String = { it }) : Painter {
     override val manifest = Manifest.parse(manifestText(change))
     var runs = 0
     val seen = mutableListOf<Given?>()
 
-    override fun paint(picture: IntArray, weights: FloatArray, painted: IntArray, given: Given?, measured: FloatArray?) {
+    override fun paint(
+        picture: IntArray,
+        weights: FloatArray,
+        painted: IntArray,
+        given: Given?,
+        measured: FloatArray?
+    ) {
         runs++
         seen += given
         val own = Array(3) { channel -> statistics(picture.size) { channelOf(picture[it], channel) } }
@@ -35,13 +41,18 @@ private class Normalizer(change: (String) -> String = { it }) : Painter {
             painted[place] = pixel(value(0), value(1), value(2))
         }
         if (measured != null) {
-            for (row in 0 until 4) for (column in 0 until 8) for (channel in 0 until 3) {
-                val places = (0 until 256).map { (row * 16 + it / 16) * 128 + column * 16 + it % 16 }
-                val at = (row * 8 + column) * 9
-                val mean = used[channel].first
-                measured[at + channel] = places.map { channelOf(picture[it], channel) }.average().toFloat()
-                measured[at + 3 + channel] = places.map { square(channelOf(picture[it], channel) - mean) }.average().toFloat()
-                measured[at + 6 + channel] = places.map { square(normal(it, channel)) }.average().toFloat()
+            for (row in 0 until 8) {
+                for (column in 0 until 16) {
+                    for (channel in 0 until 3) {
+                        val places = (0 until 64).map { (row * 8 + it / 8) * 128 + column * 8 + it % 8 }
+                        val at = (row * 16 + column) * 9
+                        val mean = used[channel].first
+                        measured[at + channel] = places.map { channelOf(picture[it], channel) }.average().toFloat()
+                        measured[at + 3 + channel] =
+                            places.map { square(channelOf(picture[it], channel) - mean) }.average().toFloat()
+                        measured[at + 6 + channel] = places.map { square(normal(it, channel)) }.average().toFloat()
+                    }
+                }
             }
         }
     }
@@ -94,7 +105,9 @@ class TilerTest {
         val result = IntArray(photo.width * photo.height)
         val tiler = Tiler(painter)
         var last = 0 to 0
-        tiler.paint(photo, floatArrayOf(1f, 0f), into(result, photo.width), { done, of -> true.also { last = done to of } })
+        tiler.paint(photo, floatArrayOf(1f, 0f), into(result, photo.width), { done, of ->
+            true.also { last = done to of }
+        })
         assertEquals(painter.runs to tiler.runs(300, 141), last.second to last.first)
         assertTrue(painter.seen.all { it != null })
 
@@ -112,7 +125,13 @@ class TilerTest {
             override val manifest = Manifest.parse(manifestText())
             lateinit var shown: IntArray
 
-            override fun paint(picture: IntArray, weights: FloatArray, painted: IntArray, given: Given?, measured: FloatArray?) {
+            override fun paint(
+                picture: IntArray,
+                weights: FloatArray,
+                painted: IntArray,
+                given: Given?,
+                measured: FloatArray?
+            ) {
                 shown = picture.clone()
                 picture.copyInto(painted)
                 assertTrue(given == null && measured == null)
@@ -131,7 +150,8 @@ class TilerTest {
     fun oneIsAskedWhetherToGoOn() {
         val painter = Normalizer()
         assertThrows(Stopped::class.java) {
-            Tiler(painter).paint(Slope(300, 64), floatArrayOf(1f, 0f), { _, _, _, _, _, _, _ -> }, { done, _ -> done < 3 })
+            Tiler(painter).paint(Slope(300, 64), floatArrayOf(1f, 0f), { _, _, _, _, _, _, _ ->
+            }, { done, _ -> done < 3 })
         }
         assertEquals(3, painter.runs)
     }
@@ -148,13 +168,20 @@ class TilerTest {
     }
 
     private fun into(result: IntArray, width: Int) = Sink { left, top, w, h, pixels, offset, stride ->
-        for (y in 0 until h) pixels.copyInto(result, (top + y) * width + left, offset + y * stride, offset + y * stride + w)
+        for (y in 0 until h) {
+            pixels.copyInto(
+                result, (top + y) * width + left, offset + y * stride,
+                offset + y * stride + w
+            )
+        }
     }
 
     /** What [Normalizer] makes of the whole photo. */
     private fun whole(photo: Slope): IntArray {
         val pixels = IntArray(photo.width * photo.height) { photo.at(it % photo.width, it / photo.width) }
-        val channels = listOf(16, 8, 0).map { shift -> DoubleArray(pixels.size) { (pixels[it] shr shift and 255).toDouble() } }
+        val channels = listOf(16, 8, 0).map { shift ->
+            DoubleArray(pixels.size) { (pixels[it] shr shift and 255).toDouble() }
+        }
         val values = channels.map { channel ->
             val mean = channel.average()
             val variance = channel.map { (it - mean) * (it - mean) }.average()
