@@ -98,8 +98,8 @@ def api_classes() -> dict[str, ApiClass]:
             scopes.append(found[1])
             current = classes.setdefault(_name(scopes), ApiClass())
             current.since = since
-            current.parents += [name.replace(".", "/") for name in re.findall(r"(android[\w.$]+)", found[2])]
-        elif stripped == "}":
+            current.parents += [name.replace(".", "/") for name in re.findall(r"((?:android|java)\.[\w.$]+)", found[2])]
+        elif stripped.startswith("}"):
             scopes.pop()
             current = classes.get(_name(scopes))
         elif stripped.endswith("{"):
@@ -141,10 +141,7 @@ def _level(known: dict[str, ApiClass], owner: str, member: str) -> int | None:
         if member in found.members or member == "<init>":
             return max(found.since, found.members.get(member, 1))
         seen += [parent for parent in found.parents if parent not in seen]
-    return 1 if member in JAVA_OBJECT else None
-
-
-JAVA_OBJECT = {"equals", "hashCode", "toString", "getClass"}
+    return None
 
 
 def gradle_faults() -> Iterator[str]:

@@ -22,12 +22,7 @@ def test_it_compiles_with_warnings_as_errors_against_androids_own_classes(app):
     [
         ("Studio.kt", "worker.execute {", "worker.exekute {", "unresolved reference 'exekute'"),
         ("MainActivity.kt", "painting.imageAlpha = 0", "painting.imageAlpha = 0L", "Int"),
-        (
-            "Photos.kt",
-            "val wanted = scale(",
-            "val unused = 1\n            val wanted = scale(",
-            "warnings found and -Werror",
-        ),
+        ("Photos.kt", "if (turn.isIdentity)", "if (turn!!.isIdentity)", "warnings found and -Werror"),
     ],
 )
 def test_the_compiler_finds_planted_faults(tools, tmp_path, file, was, fault, words):

