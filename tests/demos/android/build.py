@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import zipfile
@@ -87,6 +88,7 @@ def linked(tools: Tools, main: Path = MAIN) -> Path:
         compiled, generated = folder / "compiled.zip", folder / "generated"
         manifest = folder / "AndroidManifest.xml"
         text = (main / "AndroidManifest.xml").read_text(encoding="utf-8")
+        text = re.sub(r"<uses-native-library[^>]*/>", "", text)  # of API 31, which this aapt2 does not know
         manifest.write_text(text.replace("<manifest ", f'<manifest package="{PACKAGE}" ', 1), encoding="utf-8")
         link = [aapt2, "link", "-o", folder / "app.apk", "-I", tools.framework, "--manifest", manifest]
         link += ["--min-sdk-version", str(MIN_SDK), "--target-sdk-version", str(TARGET_SDK)]

@@ -6,10 +6,16 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx_ir as ir
 import pytest
+from typer.testing import CliRunner
 
+from export.hub import load_hub
 from tests.demos.android import build, pictures
 from tests.demos.android.test_app import plant
+from validate.cli import app as validate
+from validate.files import sha256
+from validate.manifest import write_entry
 from validate.metrics import psnr, ssim
 
 UNIT_TESTS = ("ManifestTest", "PixelsTest", "TilerTest", "BenchmarkTest")
@@ -128,3 +134,20 @@ def test_tiles_paint_what_the_network_paints(tools, classes, tmp_path):
     _, facts = pictures.bundled()
     likeness = ssim(painting / np.float32(255), whole / np.float32(255))
     assert likeness > facts["quality"]["ssim_worst"] - 0.01  # no further away than a single look at a photo is
+
+
+def test_the_benchmark_s_report_is_judged_by_validate(tools, classes, tmp_path):
+    model, facts = pictures.bundled()
+    shutil.copy(model, tmp_path)
+    network = load_hub(facts["name"], check=False)
+    hub = tmp_path / facts["hub"]["file"]
+    hub.write_bytes(ir.to_proto(network.model).SerializeToString())
+    write_entry(tmp_path / model.name, facts | {"hub": {"file": hub.name, "sha256": sha256(hub)}})
+    report = tmp_path / "device" / "report.json"
+    report.parent.mkdir()
+    written = java(tools, classes, "app.brushport.paint.DeviceReportKt", build.ASSETS, report)
+    assert written.returncode == 0, written.stderr
+    result = CliRunner().invoke(validate, [str(tmp_path / model.name), "--device-report", str(report)])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("same picture") == 2
+    assert "no GPU on this host" in result.output

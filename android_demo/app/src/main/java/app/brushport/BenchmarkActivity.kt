@@ -17,6 +17,7 @@ import java.io.IOException
 class BenchmarkActivity : Activity() {
     private lateinit var studio: Studio
     private lateinit var results: TextView
+    private val watcher = { if (studio.message.isNotEmpty()) results.text = studio.message }
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -39,11 +40,11 @@ class BenchmarkActivity : Activity() {
 
     override fun onStart() {
         super.onStart()
-        studio.changed = { if (studio.message.isNotEmpty()) results.text = studio.message }
+        studio.watch(watcher)
     }
 
     override fun onStop() {
-        studio.changed = null
+        studio.unwatch(watcher)
         super.onStop()
     }
 

@@ -19,10 +19,13 @@ class LiveActivity : Activity() {
     private lateinit var studio: Studio
     private lateinit var strip: StyleStrip
     private lateinit var view: ImageView
+    private val watcher = { showStyles() }
     private val busy = AtomicBoolean()
     private var camera: Camera? = null
     private var shown: Bitmap? = null
     private var lastFrame = 0L
+    private var memory = 0L
+    private var memoryCounted = 0L
 
     @Volatile
     private var brush = Brush()
@@ -32,7 +35,7 @@ class LiveActivity : Activity() {
         setContentView(R.layout.activity_live)
         studio = Studio.of(this)
         view = findViewById(R.id.frame) as ImageView
-        brush = if (state == null) studio.brush else Brush(state.getInt(FIRST), state.getInt(SECOND))
+        brush = if (state == null) studio.brush else Brush(state.getInt(FIRST), state.getInt(SECOND_STYLE))
         strip = StyleStrip(findViewById(R.id.styles) as ViewGroup) {
             brush = it
             showStyles()
@@ -43,13 +46,12 @@ class LiveActivity : Activity() {
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         state.putInt(FIRST, brush.first)
-        state.putInt(SECOND, brush.second)
+        state.putInt(SECOND_STYLE, brush.second)
     }
 
     override fun onStart() {
         super.onStart()
-        studio.changed = ::showStyles
-        showStyles()
+        studio.watch(watcher)
     }
 
     private fun startCamera() {
@@ -63,7 +65,7 @@ class LiveActivity : Activity() {
     override fun onStop() {
         camera?.close()
         camera = null
-        studio.changed = null
+        studio.unwatch(watcher)
         super.onStop()
     }
 
@@ -96,8 +98,12 @@ class LiveActivity : Activity() {
         val now = System.nanoTime()
         val rate = 1e9 / maxOf(1, now - lastFrame)
         lastFrame = now
+        if (now - memoryCounted > SECOND) {
+            memory = Studio.memory() / 1_000_000
+            memoryCounted = now
+        }
         val status = getString(
-            R.string.live_status, model.milliseconds.toInt(), rate, studio.described(model), Studio.memory() / 1_000_000
+            R.string.live_status, model.milliseconds.toInt(), rate, studio.described(model), memory
         )
         runOnUiThread {
             shown = bitmap
@@ -134,6 +140,7 @@ class LiveActivity : Activity() {
 
     companion object {
         private const val FIRST = "first"
-        private const val SECOND = "second"
+        private const val SECOND_STYLE = "second"
+        private const val SECOND = 1_000_000_000L
     }
 }

@@ -26,6 +26,7 @@ class MainActivity : Activity() {
     private lateinit var studio: Studio
     private lateinit var strip: StyleStrip
     private lateinit var painting: ImageView
+    private val watcher = { show() }
     private var captured: Uri? = null
     private var afterPermission: (() -> Unit)? = null
 
@@ -55,12 +56,11 @@ class MainActivity : Activity() {
 
     override fun onStart() {
         super.onStart()
-        studio.changed = ::show
-        show()
+        studio.watch(watcher)
     }
 
     override fun onStop() {
-        studio.changed = null
+        studio.unwatch(watcher)
         super.onStop()
     }
 

@@ -31,7 +31,7 @@ data class Brush(val first: Int = 0, val second: Int = -1, val mix: Float = 0.5f
  * The photo on the easel, and the one thread that paints it.
  *
  * It outlives the screens, so that turning the device neither stops a painting nor begins it anew. Everything but
- * [inBackground]'s work happens on the main thread; [changed] is called there after each change.
+ * [inBackground]'s work happens on the main thread; who [watch]es is called there after each change.
  */
 class Studio private constructor(private val context: Context) {
     private val main = Handler(Looper.getMainLooper())
@@ -45,7 +45,7 @@ class Studio private constructor(private val context: Context) {
     private var round = 0 // of painting; a new one stops the one before
     private var stale = true // the photo is to be read: it is another one, or of another size, than the one at hand
 
-    var changed: (() -> Unit)? = null
+    private val watchers = mutableListOf<() -> Unit>()
     var manifest: Manifest? = null
         private set
 
@@ -285,9 +285,17 @@ class Studio private constructor(private val context: Context) {
         notifyChange()
     }
 
-    private fun notifyChange() {
-        changed?.invoke()
+    /** Has [watcher] called after each change, and once now. */
+    fun watch(watcher: () -> Unit) {
+        watchers += watcher
+        watcher()
     }
+
+    fun unwatch(watcher: () -> Unit) {
+        watchers -= watcher
+    }
+
+    private fun notifyChange() = watchers.toList().forEach { it() }
 
     companion object {
         const val FULL = Int.MAX_VALUE
@@ -306,7 +314,7 @@ class Studio private constructor(private val context: Context) {
         fun of(context: Context): Studio =
             instance ?: Studio(context.applicationContext).also { instance = it }
 
-        /** Bytes of memory that the app holds. */
+        /** Bytes of memory that the app holds; takes a while to count. */
         fun memory(): Long = Debug.getPss() * 1024
     }
 }
