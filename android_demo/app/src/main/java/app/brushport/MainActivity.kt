@@ -10,6 +10,7 @@ import android.content.pm.PackageManager
 import android.net.Uri
 import android.os.Build
 import android.os.Bundle
+import android.os.Parcelable
 import android.provider.MediaStore
 import android.view.MotionEvent
 import android.view.View
@@ -85,7 +86,7 @@ class MainActivity : Activity() {
     @Suppress("DEPRECATION") // the typed call is of Android 13
     private fun receive(sent: Intent) {
         if (sent.action == Intent.ACTION_SEND) {
-            (sent.getParcelableExtra<android.os.Parcelable>(Intent.EXTRA_STREAM) as? Uri)?.let(studio::open)
+            (sent.getParcelableExtra<Parcelable>(Intent.EXTRA_STREAM) as? Uri)?.let(studio::open)
         }
     }
 

@@ -10,6 +10,7 @@ import android.os.Handler
 import android.os.Looper
 import app.brushport.paint.Manifest
 import app.brushport.paint.PaintException
+import app.brushport.paint.Setting
 import app.brushport.paint.Stopped
 import app.brushport.paint.StyleModel
 import app.brushport.paint.Tiler
@@ -171,7 +172,7 @@ class Studio private constructor(private val context: Context) {
 
     /** Which processor [opened] runs on, in words, with why it is not another one. */
     fun described(opened: StyleModel): String {
-        val used = Settings.label(context, app.brushport.paint.Setting(opened.processor, settings.setting.threads))
+        val used = Settings.label(context, Setting(opened.processor, settings.setting.threads))
         return opened.fallback?.let { "$used. $it" } ?: used
     }
 

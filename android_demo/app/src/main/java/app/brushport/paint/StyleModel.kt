@@ -89,9 +89,9 @@ class StyleModel(
             tiles.statistics?.let { fill(it, given.statistics) }
             tiles.given?.let { fill(it, given.weights) }
         }
-        run()
+        val port = if (measured == null) null else manifest.tiles?.measured
+        run(listOfNotNull(manifest.painting, port))
         Pixels.fromTensor(buffers.getValue(manifest.painting.name), manifest.painting, painted)
-        val port = manifest.tiles?.measured
         if (measured != null && port != null) {
             val buffer = buffers.getValue(port.name)
             buffer.rewind()
@@ -105,10 +105,11 @@ class StyleModel(
         gpu = null
     }
 
-    private fun run() {
+    /** Runs the model and reads [wanted] of its outputs. */
+    private fun run(wanted: List<Port>) {
         val fed = arrayOfNulls<Any>(inputs.size)
         inputs.forEach { fed[inputPlaces.getValue(it.name)] = buffers.getValue(it.name) }
-        val got: Map<Int, Any> = outputs.associate { outputPlaces.getValue(it.name) to buffers.getValue(it.name) }
+        val got: Map<Int, Any> = wanted.associate { outputPlaces.getValue(it.name) to buffers.getValue(it.name) }
         val started = System.nanoTime()
         try {
             buffers.values.forEach { it.rewind() }
@@ -118,7 +119,7 @@ class StyleModel(
                 throw PaintException("The model failed on this picture (${error.message}).", error)
             }
             fallBack(error)
-            return run()
+            return run(wanted)
         }
         milliseconds = (System.nanoTime() - started) / 1e6
     }
