@@ -126,10 +126,14 @@ def eight_bit(picture: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Steps:
-    """Mean steps from line to line where tiles meet, over those of the lines around, in a painting and a whole one."""
+    """Steps from line to line where tiles meet: means over those of the lines around, in a painting and a whole one,
+    and the largest single step of the painting, at seams and elsewhere.
+    """
 
     seams: np.ndarray
     whole: np.ndarray
+    largest: int
+    elsewhere: int
 
     @property
     def worst(self) -> float:
@@ -145,4 +149,6 @@ def steps_at(painting: np.ndarray, whole: np.ndarray, cuts: list[int], axis: int
         beside = (-4, -3, -2, 2, 3, 4)
         return np.array([steps[cut - 1] / np.mean([steps[cut - 1 + far] for far in beside]) for cut in cuts])
 
-    return Steps(ratios(painting), ratios(whole))
+    largest = np.abs(np.diff(painting.astype(np.int16), axis=axis)).max(axis=(1 - axis, 2))
+    at = [cut - 1 for cut in cuts]
+    return Steps(ratios(painting), ratios(whole), int(largest[at].max()), int(np.delete(largest, at).max()))

@@ -125,6 +125,7 @@ def test_a_large_photo_in_tiles_is_one_look_at_it_without_a_seam(tools, classes,
         )
     assert likeness >= 0.99
     assert worst < 1.03
+    assert all(steps.largest <= steps.elsewhere for steps in seams)
     assert int(said["heap"]) < 160e6
 
 
