@@ -9,7 +9,7 @@ from export.bundle import bundle, bundle_folder
 from export.cli import app
 from tests.export.painter import save_painter
 from validate.errors import BrushportError
-from validate.manifest import manifest_path
+from validate.manifest import manifest_path, read_entry
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,15 @@ def test_the_command_bundles_a_file_for_tiles(tmp_path, monkeypatch):
 def test_only_targets_with_an_app_are_bundled():
     with pytest.raises(BrushportError, match="no app here reads coreml"):
         bundle_folder("coreml")
+
+
+def test_the_app_of_this_repository_holds_one_small_verified_pair_for_tiles():
+    assets = bundling.CHECKOUT / "android_demo/app/src/main/assets"
+    (model,) = assets.glob("*.tflite")
+    assert sorted(path.name for path in assets.iterdir()) == sorted([model.name, f"{model.stem}.json"])
+    entry = read_entry(model)
+    assert entry["verified"] is True
+    assert entry["quality"]["ssim"] > 0.98
+    assert entry["tiles"]["halo"] > 0
+    assert not any("dynamic" in numbers for numbers in entry["census"]["macs_share"])
+    assert model.stat().st_size < 1e6

@@ -5,8 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import quantize
 from export import export_model
-from export.tiles import STEP, set_halo
+from export.tiles import INT8_AIM, STEP, set_halo
 from tests.export.painter import save_painter
 from validate.artifacts import load_families
 from validate.errors import BrushportError
@@ -139,3 +140,19 @@ def test_what_cannot_be_tiled_is_said(tmp_path, options, words):
     with pytest.raises(BrushportError, match=words):
         export_model(model, **({"target": "tflite", "tiles": True, "output": tmp_path / "out"} | options))
     assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("tiles", [True, False])
+def test_int8_for_tiles_rounds_nothing_by_what_a_tile_holds_and_aims_higher(tmp_path, monkeypatch, tiles):
+    seen = {}
+
+    def quantize_hub(model, samples, **settings):
+        seen.update(settings)
+        raise BrushportError("seen")
+
+    monkeypatch.setattr(quantize, "quantize_hub", quantize_hub)
+    model = save_painter(tmp_path / "painter.onnx")
+    with pytest.raises(BrushportError, match="seen"):
+        export_model(model, "tflite", precision="int8", tiles=tiles, output=tmp_path)
+    assert seen["hybrid"] is not tiles
+    assert (seen["aim"].ssim == INT8_AIM) is tiles
