@@ -16,9 +16,10 @@ import numpy as np
 import onnx_ir as ir
 
 from quantize import rounding
-from quantize.closest import Rounded, output_axis, rounded_weight
+from quantize.closest import Rounded
 from quantize.extents import Extents, averages, joins, moves, range_source
 from quantize.graph import add_initializer, drop_unread_initializers
+from quantize.weights import output_axis
 
 # The name endings of ONNX Runtime's quantizer.
 QUANTIZED, DEQUANTIZED, SCALE, ZERO_POINT = (
@@ -175,7 +176,10 @@ class _Writer:
             bias_axis = 0 if axis is not None else None
             rounded = rounding.round_bias(values, bias_scales)
             node.replace_input_with(2, self._constant(node, bias, rounded, bias_scales, bias_axis))
-        rounded = rounded_weight(node, scales, axis, self.closest)
+        if node.name in self.closest:
+            rounded = self.closest[node.name].for_scales(weight, scales, axis)
+        else:
+            rounded = rounding.round_weight(weight, scales, axis)
         node.replace_input_with(1, self._constant(node, node.inputs[1], rounded, scales, axis))
 
     def _pair(self, value: ir.Value, source: str, stem: str, name: str | None = None) -> ir.Value:

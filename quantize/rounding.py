@@ -33,12 +33,17 @@ def weight_scales(weight: np.ndarray, axis: int | None) -> np.ndarray:
     return np.where(largest / WEIGHT_HIGH < SMALLEST_SCALE, 1.0, largest / WEIGHT_HIGH).astype(np.float32)
 
 
-def round_weight(weight: np.ndarray, scales: np.ndarray, axis: int | None) -> np.ndarray:
-    """``weight`` in int8 steps of ``scales`` along ``axis``."""
-    shape = [1] * weight.ndim
+def along(scales: np.ndarray, axis: int | None, rank: int) -> np.ndarray:
+    """``scales`` of slices along ``axis``, or the one of all, in the shape that broadcasts over ``rank`` axes."""
+    shape = [1] * rank
     if axis is not None:
         shape[axis] = -1
-    steps = np.rint(weight.astype(np.float64) / scales.astype(np.float64).reshape(shape))
+    return scales.reshape(shape)
+
+
+def round_weight(weight: np.ndarray, scales: np.ndarray, axis: int | None) -> np.ndarray:
+    """``weight`` in int8 steps of ``scales`` along ``axis``."""
+    steps = np.rint(weight.astype(np.float64) / along(scales.astype(np.float64), axis, weight.ndim))
     return np.clip(steps, -WEIGHT_HIGH, WEIGHT_HIGH).astype(np.int8)
 
 

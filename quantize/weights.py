@@ -43,6 +43,13 @@ def channel_axis(node: ir.Node) -> int:
     return 1 if node.op_type == "ConvTranspose" else len(node.inputs[1].shape) - 1
 
 
+def output_axis(node: ir.Node) -> int | None:
+    """:func:`channel_axis`, but None (one scale for all) where the groups of a ConvTranspose share it."""
+    if node.op_type == "ConvTranspose" and integer(node, "group", 1) != 1:
+        return None
+    return channel_axis(node)
+
+
 def replace_weight(value: ir.Value, array: np.ndarray) -> None:
     """Give the initializer ``value`` other numbers of the same shape and type."""
     value.const_value = ir.tensor(array, name=value.name)

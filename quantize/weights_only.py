@@ -17,10 +17,11 @@ import numpy as np
 import onnx_ir as ir
 
 from quantize import rounding
-from quantize.closest import Rounded, closest_weights, output_axis
+from quantize.closest import Rounded, closest_weights
 from quantize.graph import add_initializer, drop_unread_initializers, name_nodes
 from quantize.judge import Judge, Score
 from quantize.runtime import Sample
+from quantize.weights import output_axis
 from validate.errors import UnsupportedError
 from validate.ports import Port
 

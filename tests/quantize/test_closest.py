@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from quantize import rounding
-from quantize.closest import closest_weights, output_axis
+from quantize.closest import closest_weights
 from quantize.dynamic import make_dynamic
 from quantize.graph import name_nodes
 from quantize.qdq import calibrated_values, insert_qdq
 from quantize.quantizer import quantize_hub
 from quantize.ranges import calibrate
-from quantize.weights import replace_weight
+from quantize.weights import output_axis, replace_weight
 from quantize.weights_only import closest_int8, least_squares_scales, quantize_weights
 from tests.quantize.graphs import Builder, ports, run, samples, style_net
 from tests.quantize.test_compensate import model_of

@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from quantize.closest import output_axis
+from quantize.weights import output_axis
 from quantize.weights_only import (
     choose_weights,
     keep_costly,

@@ -121,6 +121,15 @@ def test_the_cheapest_block_for_the_work_it_saves_goes_first():
     assert choose([first, second], costs, work, 1320 - 40, 4) == {id(first): [], id(second): [11, 10, 9, 8]}
 
 
+def test_what_the_last_block_saved_too_much_brings_others_back():
+    """Three cheap blocks go before a large one that alone would do; they cost the most of what fits, and return."""
+    small, large = families_of(16, 8)
+    work = Fixed({small.root: 10, large.root: 100}, {small.root: 16, large.root: 8})
+    costs = {id(small): torch.tensor([0.1] * 4 + [0.2] * 4 + [0.3] * 4 + [9.0] * 4), id(large): torch.full((8,), 50.0)}
+    assert choose([small, large], costs, work, 960 - 130, 4) == {id(small): [], id(large): [0, 1, 2, 3]}
+    assert choose([small, large], costs, work, 960 - 430, 4) == {id(small): [0, 1, 2, 3], id(large): [0, 1, 2, 3]}
+
+
 def test_blocks_end_at_whole_multiples_and_at_the_least():
     (family,) = families_of(14)
     work = Fixed({family.root: 10}, {family.root: 14})

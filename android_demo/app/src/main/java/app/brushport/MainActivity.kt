@@ -225,21 +225,10 @@ class MainActivity : Activity() {
         }
         val sizes = listOf(0, 2 * own, 4 * own, Studio.FULL)
         val labels = sizes.map {
-            if (it ==
-                Studio.FULL
-            ) {
-                getString(R.string.size_full)
-            } else {
-                getString(
-                    R.string.size_pixels,
-                    if (it ==
-                        0
-                    ) {
-                        own
-                    } else {
-                        it
-                    }
-                )
+            when (it) {
+                0 -> getString(R.string.size_pixels, own)
+                Studio.FULL -> getString(R.string.size_full)
+                else -> getString(R.string.size_pixels, it)
             }
         }
         ask(R.string.size, labels, sizes.indexOf(studio.size)) { studio.resize(sizes[it]) }

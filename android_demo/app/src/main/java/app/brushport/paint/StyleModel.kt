@@ -177,12 +177,9 @@ class StyleModel(
     /** Where each of [ports] is among the model's [count] tensors, checked to be of its shape and type. */
     private fun places(ports: List<Port>, count: Int, tensor: (Int) -> Tensor): Map<String, Int> {
         val found = (0 until count).associateBy { tensor(it).name() }
-        if (found.keys != ports.map { it.name }.toSet()) {
-            throw PaintException(
-                "The model has ${found.keys}, its manifest ${ports.map {
-                    it.name
-                }}: replace both files."
-            )
+        val names = ports.map { it.name }
+        if (found.keys != names.toSet()) {
+            throw PaintException("The model has ${found.keys}, its manifest $names: replace both files.")
         }
         for (port in ports) {
             val own = tensor(found.getValue(port.name))
