@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 IN_8_BIT = ("int8 x int8", "uint8 x int8", "dynamic int8 x int8")
 PALETTES, STORED_SMALL = ("w4", "w6"), ("w8", "w6", "w4", "sparse")  # the latter compute in fp16 on Core ML
 HALF_PHOTOS = 2  # that norms are fitted to fp16 by: scales are powers of ten apart from harm
+TILES_VARIANCE = 0.25  # of a norm's input in fp16, whose statistics tiles give and take in fp16, too
 Report = Callable[[str], None]
 
 
@@ -103,7 +104,7 @@ def export_model(
     the plan is to keep on calibration photos (:class:`quantize.Aim`), ``plan`` is a file to follow instead of a search
     (:mod:`quantize.planfile`), ``save_plan`` and ``pareto`` say where to write the plan and to draw what was tried, and
     ``learn`` is for how many steps to train what is rounded, which allows for more int8 (:mod:`quantize.learned`).
-    ``tiles`` (TFLite) adds inputs and an output for the statistics of a larger photo (:mod:`export.tiles`); in int8 it
+    ``tiles`` adds inputs and an output for the statistics of a larger photo (:mod:`export.tiles`); in int8 it
     aims at more (``INT8_AIM``).
     Writes ``output/NAME-PRECISION`` with the target's ending, the hub it was compared with (``NAME-HxW-….onnx``) and,
     last, the artifact's entry in the manifest ``NAME-PRECISION.json``; each appears whole or not at all.
@@ -123,7 +124,7 @@ def export_model(
     planned["learn"] = learn or None
     _check_planned(planned, asked)
     if tiles:
-        _check_tiles(destination, asked, flexible, integer_io)
+        _check_tiles(asked, flexible, integer_io)
     if io not in ("image", "tensor"):
         raise unknown("io", io, ("image", "tensor"))
     io = "integer" if integer_io else io
@@ -147,7 +148,7 @@ def export_model(
     compiled = hub
     in_half = precision == "fp16" or (destination.name == "coreml" and precision in STORED_SMALL)
     if in_half:
-        compiled = _fitted_to_half(hub, sizes, report)
+        compiled = _fitted_to_half(hub, sizes, tiles, report)
     if not _is_quantized(hub) and precision != _stored(hub, destination):
         if tiles and precision == "int8" and plan is None and min_ssim is None:
             planned["min_ssim"] = INT8_AIM
@@ -176,7 +177,7 @@ def export_model(
         options |= {"group_size": group_size} if group_size else {}
         if tiles:
             layers = destination.compile(compiled, path, **options, tiles=True)
-            describe_tiles(facts, layers, image_size(hub))
+            describe_tiles(facts, layers, image_size(hub), destination.layout)
         elif sizes is None:
             destination.compile(compiled, path, **options)
         else:
@@ -313,7 +314,7 @@ def _quality(comparison: Comparison) -> dict:
     return {"ssim": comparison.mean_ssim, "psnr_db": decibels if np.isfinite(decibels) else None}
 
 
-def _fitted_to_half(hub: Hub, sizes: Sizes | None, report: Report) -> Hub:
+def _fitted_to_half(hub: Hub, sizes: Sizes | None, tiles: bool, report: Report) -> Hub:
     """The hub with norms whose statistics fit into half precision, as measured on photos."""
     from quantize.half import fit_norms_to_half
 
@@ -323,7 +324,8 @@ def _fitted_to_half(hub: Hub, sizes: Sizes | None, report: Report) -> Hub:
     size = image_size(hub)
     growth = 1.0 if sizes is None else sizes.largest[0] * sizes.largest[1] / (size[0] * size[1])
     samples = calibration_samples(hub, None, HALF_PHOTOS)
-    return hub.with_model(fit_norms_to_half(hub.model, samples, growth=growth)[0])
+    variance = TILES_VARIANCE if tiles else None
+    return hub.with_model(fit_norms_to_half(hub.model, samples, growth=growth, variance=variance)[0])
 
 
 def _warnings(beyond: Sequence[Beyond]) -> list[str]:
@@ -338,9 +340,7 @@ def _verify(hub: Hub, hub_bytes: bytes, artifact: Runner, photos: list[np.ndarra
     return compare(reference, artifact, feeds_for(hub.inputs, photos))
 
 
-def _check_tiles(target: Target, precision: str, flexible: Request | None, integer_io: bool) -> None:
-    if target.name != "tflite":
-        raise BrushportError(f"--tiles is for --target tflite, not for {target.name}; leave it out.")
+def _check_tiles(precision: str, flexible: Request | None, integer_io: bool) -> None:
     if flexible or integer_io:
         other = "--flexible" if flexible else "--integer-io"
         raise BrushportError(f"--tiles makes one size serve photos of any size, its norms in float; leave {other} out.")

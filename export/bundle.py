@@ -12,7 +12,7 @@ from validate.manifest import manifest_path, read_entry
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 # By the target whose files an app reads: the app's folder, and where in it they go.
-APPS = {"tflite": ("android_demo", "app/src/main/assets")}
+APPS = {"tflite": ("android_demo", "app/src/main/assets"), "coreml": ("ios_demo", "Brushport/Model")}
 DEFAULT_NETWORK = "unet"  # what --bundle takes where no model is named: an app holds one
 
 
@@ -43,11 +43,16 @@ def bundle(artifact: Path, folder: Path) -> tuple[Path, Path]:
     facts["artifacts"] = {entry["target"]: entry}
     earlier = [path for ending in (artifact.suffix, ".json") for path in folder.glob(f"*{ending}")]
     with replacing(folder / artifact.name) as model:
-        shutil.copyfile(artifact, model)
+        if artifact.is_dir():
+            shutil.copytree(artifact, model)
+        else:
+            shutil.copyfile(artifact, model)
     with replacing(folder / described.name) as manifest:
         manifest.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     pair = folder / artifact.name, folder / described.name
     for path in earlier:
-        if path not in pair:
+        if path not in pair and path.is_dir():
+            shutil.rmtree(path)
+        elif path not in pair:
             path.unlink()
     return pair

@@ -88,11 +88,11 @@ def export(
         bool,
         typer.Option(
             "--tiles",
-            help="TFLite: take and give statistics of a whole photo, so that an app can paint large photos in tiles.",
+            help="Take and give statistics of a whole photo, so that an app can paint large photos in tiles.",
         ),
     ] = False,
     bundle: Annotated[
-        bool, typer.Option("--bundle", help="TFLite: with --tiles, and put file and manifest into android_demo.")
+        bool, typer.Option("--bundle", help="With --tiles, and put file and manifest into android_demo or ios_demo.")
     ] = False,
     output: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("artifacts"),
     floor: Annotated[float | None, typer.Option(help="Least mean SSIM against the hub.", min=0, max=1)] = None,

@@ -40,10 +40,10 @@ class Target:
     scalar: tuple[int, ...] = ()
 
 
-def _coreml(hub: Hub, path: Path, **options) -> None:
+def _coreml(hub: Hub, path: Path, **options) -> list[dict[str, int]]:
     from export.coreml import compile_coreml
 
-    compile_coreml(hub, path, **options)
+    return compile_coreml(hub, path, **options)
 
 
 def _coreml_names(hub: Hub) -> dict[str, str]:

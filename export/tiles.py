@@ -1,7 +1,8 @@
 """A file that paints tiles of a larger photo: what its manifest says, and how far a pixel can be seen.
 
-With the statistics of the whole photo given (:mod:`export.tflite.statistics`), what a pixel becomes depends on its
-surroundings only. Tiles that overlap by twice that reach, cut in the middle, are the whole photo's painting.
+With the statistics of the whole photo given (:mod:`export.tflite.statistics`, :mod:`export.coreml.statistics`), what a
+pixel becomes depends on its surroundings only. Tiles that overlap by twice that reach, cut in the middle, are the whole
+photo's painting.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from export.blocks import BLOCK
 from export.hub import Hub
 from export.photos import image_size
 from export.tflite import compile_tflite
-from export.tflite.statistics import BLOCK
 from validate.errors import BrushportError
 from validate.photos import photo_samples
 from validate.ports import GIVEN, MEASURED, STATISTICS, Port
@@ -27,9 +28,10 @@ INT8_AIM = 0.992
 VISIBLE = 0.5 / 255  # a change below half a step of 8 bits does not show
 
 
-def describe_tiles(facts: dict, layers: list[dict[str, int]], size: tuple[int, int]) -> None:
+def describe_tiles(facts: dict, layers: list[dict[str, int]], size: tuple[int, int], layout: str) -> None:
     """Adds to ``facts`` the ports for statistics and ``tiles``: their names, the block's side and the layers.
 
+    ``layout`` is how the target's arrays of four dimensions lie, ``NHWC`` or ``NCHW``.
     Each layer has ``channels``, ``moments`` (1: means; 2: means, then variances) and ``level``, how many passes over
     the photo it takes until its statistics are known.
     """
@@ -37,9 +39,14 @@ def describe_tiles(facts: dict, layers: list[dict[str, int]], size: tuple[int, i
     if not count:
         facts["tiles"] = {"layers": []}
         return
-    port = {"kind": "statistics", "layout": "NHWC", "dtype": "float32", "color": None, "range": None}
-    facts["inputs"] += [{"name": name, "shape": [1, 1, 1, count], **port} for name in (STATISTICS, GIVEN)]
-    facts["outputs"].append({"name": MEASURED, "shape": [1, size[0] // BLOCK, size[1] // BLOCK, count], **port})
+    port = {"kind": "statistics", "layout": layout, "dtype": "float32", "color": None, "range": None}
+
+    def shaped(name: str, height: int, width: int) -> dict:
+        lengths = {"N": 1, "C": count, "H": height, "W": width}
+        return {"name": name, "shape": [lengths[axis] for axis in layout], **port}
+
+    facts["inputs"] += [shaped(name, 1, 1) for name in (STATISTICS, GIVEN)]
+    facts["outputs"].append(shaped(MEASURED, size[0] // BLOCK, size[1] // BLOCK))
     facts["tiles"] = {"statistics": STATISTICS, "given": GIVEN, "measured": MEASURED, "block": BLOCK, "layers": layers}
 
 

@@ -114,16 +114,18 @@ def rescale(
     variance: np.ndarray,
     *,
     least_epsilon: float = 0.0,
+    most_epsilon: float = NEW_EPSILON,
     input_scale: float = 1.0,
 ) -> None:
     """Let ``conv`` give a (x - ``middle``) in place of x, with a as near to ``scale`` as ``norm`` allows.
 
-    All (C,); ``variance`` is the least that x has. The norm's new epsilon is ``least_epsilon`` or more, or 0 as before.
+    All (C,); ``variance`` is the least that x has. The norm's new epsilon is in ``least_epsilon``..``most_epsilon``, or
+    0 as before.
     The convolution's input is expected to be ``input_scale`` times what it was.
     """
     epsilon = norm.attributes["epsilon"].as_float() if "epsilon" in norm.attributes else 1e-5
     if epsilon > 0:  # without one, every a is exact
-        most = max(NEW_EPSILON, least_epsilon)
+        most = max(most_epsilon, least_epsilon)
         common = np.sqrt(np.clip(np.median(scale**2), least_epsilon / epsilon, most / epsilon))
         epsilon, old = float(np.float32(common**2 * epsilon)), epsilon
         common = np.sqrt(epsilon / old)

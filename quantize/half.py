@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 
-from quantize.equalize import channel_statistics, convolutions_before_norms, rescale
+from quantize.equalize import NEW_EPSILON, channel_statistics, convolutions_before_norms, rescale
 from quantize.graph import add_initializer, drop_unread_initializers
 from quantize.runtime import Sample
 
@@ -28,12 +28,15 @@ FEW_CHANNELS = 4  # a picture; to multiply more than that would cost the phone t
 FLAT = 1e-12
 
 
-def fit_norms_to_half(model: ir.Model, samples: Iterable[Sample], *, growth: float = 1.0) -> tuple[ir.Model, list[str]]:
+def fit_norms_to_half(
+    model: ir.Model, samples: Iterable[Sample], *, growth: float = 1.0, variance: float | None = None
+) -> tuple[ir.Model, list[str]]:
     """A copy of ``model`` whose norms stay within fp16, and the names of the convolutions that were rescaled.
 
     Convolutions (Conv, ConvTranspose without groups) whose only reader is an InstanceNormalization count; where
     nothing comes near the limits, nothing is changed. Shapes must be static. A few ``samples`` are enough. ``growth``
-    is how many times as many pixels the network may be given later.
+    is how many times as many pixels the network may be given later. With a ``variance``, channels are brought to that,
+    up or down, for a file that adds a few squares at a time: then fp16's digits are what counts, not its range.
     """
     model = model.clone()
     pairs = convolutions_before_norms(model)
@@ -45,9 +48,10 @@ def fit_norms_to_half(model: ir.Model, samples: Iterable[Sample], *, growth: flo
         seen = statistics[conv.outputs[0].name]
         plane = max(1.0, growth) * np.prod(list(conv.outputs[0].shape)[2:])
         peak = np.maximum(np.abs(seen.low - seen.mean), np.abs(seen.high - seen.mean))
-        scale = np.minimum(np.sqrt(SUM / plane / np.maximum(seen.greatest_square, FLAT)), PEAK / np.maximum(peak, FLAT))
+        wanted = SUM / plane if variance is None else variance
+        scale = np.minimum(np.sqrt(wanted / np.maximum(seen.greatest_square, FLAT)), PEAK / np.maximum(peak, FLAT))
         raw = plane * (seen.greatest_square + seen.mean**2)  # what adding the squares as they are comes to
-        if raw.max() <= SUM and peak.max() <= PEAK:
+        if variance is None and raw.max() <= SUM and peak.max() <= PEAK:
             continue
         largest = _largest_weights(conv)
         least = np.divide(LEAST_WEIGHT, largest, out=np.zeros_like(largest), where=largest > 0)
@@ -55,7 +59,8 @@ def fit_norms_to_half(model: ir.Model, samples: Iterable[Sample], *, growth: flo
         if np.any(scale < least) and conv.inputs[0].shape[1] <= FEW_CHANNELS:
             input_scale = float(2.0 ** np.floor(np.log2(np.min(scale[least > 0] / least[least > 0]))))
             _multiply_input(model.graph, conv, input_scale)
-        scale = np.minimum(np.maximum(scale, least * input_scale), 1.0)
+        scale = np.maximum(scale, least * input_scale)
+        scale = np.minimum(scale, 1.0) if variance is None else scale
         rescale(
             model.graph,
             conv,
@@ -64,6 +69,7 @@ def fit_norms_to_half(model: ir.Model, samples: Iterable[Sample], *, growth: flo
             seen.mean,
             seen.least_variance,
             least_epsilon=LEAST_EPSILON,
+            most_epsilon=NEW_EPSILON if variance is None else variance,
             input_scale=input_scale,
         )
         changed.append(conv.name)

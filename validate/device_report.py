@@ -1,4 +1,4 @@
-"""What a phone measured, judged here: the report that the Android app's benchmark writes.
+"""What a phone measured, judged here: the report that an app's benchmark writes.
 
 A report is JSON: ``{"brushport_device_report": 1, "model": {"file", "sha256", "name", "precision"}, "picture":
 {"width", "height"}, "device": {…}, "runs": [{"processor", "used", "fallback", "threads", "loading_ms", "milliseconds":
@@ -28,7 +28,7 @@ from validate.manifest import find_hub, read_entry
 from validate.metrics import WINDOW, psnr, ssim
 from validate.photos import photo_to_tensor, tensor_to_picture
 from validate.ports import STYLE
-from validate.runners import OnnxRunner, embedded_ports, tflite_metadata
+from validate.runners import OnnxRunner, embedded_ports, metadata_of
 
 FORMAT = 1
 LONGEST = 8192  # pixels a side; what claims more is no report of a phone
@@ -51,8 +51,8 @@ class DeviceRun:
 
     @property
     def setting(self) -> str:
-        """The processor as a table shows it."""
-        return f"{self.used}, {self.threads} threads" if self.used == "cpu" else self.used
+        """The processor as a table shows it; Core ML does not say with how many threads."""
+        return f"{self.used}, {self.threads} threads" if self.used == "cpu" and self.threads else self.used
 
     def facts(self) -> dict:
         """The run as plain numbers, for JSON."""
@@ -91,7 +91,7 @@ def read_device_report(path: Path, artifacts: list[Path], floor: float | None) -
     report = _report(path)
     artifact = _artifact(path, report, artifacts)
     entry = read_entry(artifact)
-    inputs, outputs = embedded_ports(tflite_metadata(artifact), artifact)
+    inputs, outputs = embedded_ports(metadata_of(artifact), artifact)
     picture = next(port for port in inputs if port.is_image)
     height, width = picture.shape[2:]
     if (report["picture"]["height"], report["picture"]["width"]) != (height, width):
@@ -200,7 +200,7 @@ def _painting(text: str, height: int, width: int, path: Path) -> np.ndarray:
 def _artifact(path: Path, report: dict[str, Any], artifacts: list[Path]) -> Path:
     wanted = report["model"]["sha256"]
     for artifact in artifacts:
-        if artifact.suffix == ".tflite" and sha256(artifact) == wanted:
+        if sha256(artifact) == wanted:
             return artifact
     raise BrushportError(
         f"'{path}' was measured with another '{report['model']['file']}' than any given; name the file that the app "

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 PORTS_KEY = "brushport_ports"
 DTYPES = ("float32", "int32", "int64", "int8", "uint8", "bool")  # what a port may hold
 STYLE = "style"  # the input of N weights that selects or blends N styles
-# What a TFLite file for tiles has beyond its hub: see export.tflite.statistics.
+# What a file for tiles has beyond its hub: see export.tiles.
 STATISTICS, GIVEN, MEASURED = "statistics", "given", "measured"
 
 

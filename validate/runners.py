@@ -6,8 +6,9 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -131,11 +132,11 @@ class TfliteRunner(Runner):
         except (ValueError, RuntimeError) as error:
             raise BrushportError(f"LiteRT cannot load '{path}': {short(error)}.") from error
         super().__init__(*(ports or embedded_ports(tflite_metadata(path), path)), before)
-        details, unused = split_statistics(self.interpreter.get_input_details(), self.inputs)
+        details, unused = split_statistics(self.interpreter.get_input_details(), self.inputs, itemgetter("name"))
         self._zeros = [detail["index"] for detail in unused]
         self._feeds = by_port(self.inputs, details, path)
         self._shapes = {detail["index"]: tuple(int(d) for d in detail["shape"]) for detail in details}
-        results, _ = split_statistics(self.interpreter.get_output_details(), self.outputs)
+        results, _ = split_statistics(self.interpreter.get_output_details(), self.outputs, itemgetter("name"))
         self._results = by_port(self.outputs, results, path)
         self.eight_bit = frozenset(
             port.name for port in self.outputs if port.is_image and self._results[port.name]["dtype"] == np.uint8
@@ -177,10 +178,10 @@ class TfliteRunner(Runner):
         self._shapes = shapes
 
 
-def split_statistics(details: list[dict], ports: tuple[Port, ...]) -> tuple[list[dict], list[dict]]:
-    """``details`` of a file's tensors that ``ports`` are about, and those for tiles that no port is named after."""
+def split_statistics(parts: Sequence[T], ports: tuple[Port, ...], name: Callable[[T], str]) -> tuple[list[T], list[T]]:
+    """A file's inputs or outputs that ``ports`` are about, and those for tiles that no port is named after."""
     beyond = {STATISTICS, GIVEN, MEASURED} - {port.name for port in ports}
-    return [one for one in details if one["name"] not in beyond], [one for one in details if one["name"] in beyond]
+    return [one for one in parts if name(one) not in beyond], [one for one in parts if name(one) in beyond]
 
 
 def by_port(ports: tuple[Port, ...], parts: Sequence[T], path: Path) -> dict[str, T]:
@@ -213,6 +214,7 @@ def dequantize(value: np.ndarray, detail: dict) -> np.ndarray:
 class CoreMLRunner(Runner):
     """A ``.mlpackage``, by Apple's ``predict`` on macOS and by :class:`validate.coreml.CoreMLModel` elsewhere.
 
+    A file for tiles paints with each picture's own statistics, unless ``ports`` name those inputs, too.
     Its milliseconds mean something on macOS only: elsewhere each operator is emulated.
     """
 
@@ -223,8 +225,10 @@ class CoreMLRunner(Runner):
         path = Path(path)
         self.model = CoreMLModel(path, threads=THREADS)
         super().__init__(*(ports or embedded_ports(self.model.user_defined_metadata, path)), before)
-        self._feeds = by_port(self.inputs, self.model.inputs, path)
-        self._results = by_port(self.outputs, self.model.outputs, path)
+        features, self._zeros = split_statistics(self.model.inputs, self.inputs, attrgetter("name"))
+        self._feeds = by_port(self.inputs, features, path)
+        results, _ = split_statistics(self.model.outputs, self.outputs, attrgetter("name"))
+        self._results = by_port(self.outputs, results, path)
         self.eight_bit = frozenset(name for name, feature in self._results.items() if feature.is_image)
 
     def beyond_half(self, feed: Tensors) -> list[Beyond]:
@@ -233,7 +237,7 @@ class CoreMLRunner(Runner):
 
     def _given(self, feed: Tensors) -> dict:
         ports = {port.name: port for port in self.inputs}
-        given = {}
+        given = {feature.name: np.zeros(feature.shape, feature.dtype) for feature in self._zeros}
         for name, value in feed.items():
             feature = self._feeds[name]
             if feature.is_image:
@@ -303,6 +307,15 @@ def tflite_metadata(path: str | Path) -> dict[str, str]:
         if isinstance(buffer, np.ndarray):
             texts[entry.Name().decode()] = buffer.tobytes().decode("utf-8", "replace")
     return texts
+
+
+def metadata_of(artifact: str | Path) -> dict[str, str]:
+    """What an artifact tells of itself, without loading its network; raises BrushportError when it is damaged."""
+    if Path(artifact).suffix == ".mlpackage":
+        from validate.coreml.package import open_package
+
+        return dict(open_package(artifact).spec.description.metadata.userDefined)
+    return tflite_metadata(artifact)
 
 
 def embedded_ports(metadata: dict[str, str], path: str | Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:

@@ -23,6 +23,7 @@ from export.coreml.call import Call, Values, mil_dtype
 from export.coreml.mil import mb, quietly
 from export.coreml.prepare import COMPRESSED, SPARSITY, prepared
 from export.coreml.registry import Lowering, lowering_of, supported_ops
+from export.coreml.statistics import with_statistics
 from export.coreml.weights import add_encoding
 from export.hub.dynamic_rounding import without_dynamic_rounding
 from export.hub.model import Hub
@@ -61,7 +62,8 @@ def compile_coreml(
     metadata: Mapping[str, str] | None = None,
     group_size: int = 0,
     sparsity: float = SPARSITY,
-) -> None:
+    tiles: bool = False,
+) -> list[dict[str, int]]:
     """Compile ``hub`` to a Core ML ML Program and save it as the ``.mlpackage`` folder ``path``.
 
     Args:
@@ -81,8 +83,12 @@ def compile_coreml(
             truth values; a scalar is an array of one number.
         group_size: a palette for every so many output channels, instead of one for each weight (iOS 18 and later).
         sparsity: the share of zeros that ``"sparse"`` brings a hub to that has none.
+        tiles: adds inputs and an output for statistics of a larger photo (:mod:`export.coreml.statistics`).
         metadata: stored as it is in the model's user-defined metadata; the keys ``description``, ``author``,
             ``license`` and ``version`` also fill the fields that Xcode shows.
+
+    Returns:
+        What the statistics of ``tiles`` are, layer by layer; none where none is needed.
 
     Raises:
         UnsupportedError: an operator, attribute, dtype or shape cannot be expressed exactly.
@@ -93,6 +99,9 @@ def compile_coreml(
     _refuse_unknown_operators(hub)
     if precision in COMPRESSED:
         hub = prepared(hub, precision, group_size, sparsity)
+    layers: list[dict[str, int]] = []
+    if tiles:
+        hub, layers = with_statistics(hub, half=precision != "fp32")
     target = _target(hub, precision, group_size)
     options = {"precision": precision, "group_size": group_size}
     with quietly():
@@ -107,6 +116,7 @@ def compile_coreml(
             mlmodel = _convert_plainly(hub, io, target, **options)
     _describe(mlmodel, hub, io, dict(metadata or {}))
     mlmodel.save(str(path))
+    return layers
 
 
 def _target(hub: Hub, precision: str, group_size: int) -> Any:

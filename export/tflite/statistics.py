@@ -18,12 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from export.blocks import blocks_of, windows
 from export.tflite.builder import GraphBuilder, Tensor
-from validate.errors import UnsupportedError
 from validate.ports import GIVEN, MEASURED, STATISTICS
-
-BLOCK = 32  # pixels a side; a multiple of every network's total stride so far, and 2.8 MB a tile for the U-Net
-WINDOW = 8  # lines averaged at a time, see export.tflite.ops.plane
 
 
 class Statistics:
@@ -31,13 +28,9 @@ class Statistics:
 
     def __init__(self, builder: GraphBuilder, height: int, width: int) -> None:
         """For pictures of ``height`` x ``width``; raises UnsupportedError where blocks do not divide them."""
-        if height % BLOCK or width % BLOCK:
-            raise UnsupportedError(
-                f"A file for tiles needs a size that {BLOCK} divides, not {height}x{width}; give another --size."
-            )
         self.layers: list[dict[str, int]] = []
         self._builder = builder
-        self._blocks = height // BLOCK, width // BLOCK
+        self._blocks = blocks_of(height, width)
         self._given = Tensor(GIVEN, (1, 1, 1, 0), np.dtype(np.float32))
         self._statistics = Tensor(STATISTICS, (1, 1, 1, 0), np.dtype(np.float32))
         self._measured: list[Tensor] = []
@@ -94,13 +87,7 @@ class Statistics:
 
     def _block_means(self, x: Tensor) -> Tensor:
         n, *lines, channels = x.shape
-        if n != 1 or any(line % blocks for line, blocks in zip(lines, self._blocks, strict=True)):
-            raise UnsupportedError(
-                f"A file for tiles needs planes that {self._blocks[0]}x{self._blocks[1]} blocks divide, "
-                f"not {n} of {lines[0]}x{lines[1]}; export without --tiles, or at another --size."
-            )
-        while tuple(lines) != self._blocks:
-            kernel = [_window(line // blocks) for line, blocks in zip(lines, self._blocks, strict=True)]
+        for kernel in windows(n, lines, self._blocks):
             lines = [line // k for line, k in zip(lines, kernel, strict=True)]
             x = self._builder.emit(
                 "AVERAGE_POOL_2D", [x], (n, *lines, channels), padding="VALID",
@@ -121,8 +108,3 @@ class Statistics:
             else:
                 waiting += unknown
         return self._levels[tensor]
-
-
-def _window(lines: int) -> int:
-    """The largest divisor of ``lines`` up to ``WINDOW``; a prime beyond it is averaged at once."""
-    return max((k for k in range(2, WINDOW + 1) if lines % k == 0), default=lines)

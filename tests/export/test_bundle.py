@@ -9,6 +9,7 @@ from export.bundle import bundle, bundle_folder
 from export.cli import app
 from tests.export.painter import save_painter
 from validate.errors import BrushportError
+from validate.files import size_of
 from validate.manifest import manifest_path, read_entry
 
 
@@ -69,18 +70,38 @@ def test_the_command_bundles_a_file_for_tiles(tmp_path, monkeypatch):
     assert entry["tiles"]["layers"] == [{"channels": 8, "moments": 2, "level": 1}]
 
 
+def test_a_package_replaces_the_package_before_and_nothing_else(tmp_path):
+    model = save_painter(tmp_path / "painter.onnx")
+    exported = export_model(model, "coreml", precision="fp32", output=tmp_path / "artifacts")
+    folder = tmp_path / "Model"
+    (folder / "old-fp16.mlpackage/Data").mkdir(parents=True)
+    for name in ("old-fp16.mlpackage/Data/model.mlmodel", "old-fp16.json", "About.txt"):
+        (folder / name).write_text(name)
+    for _ in range(2):  # over the one before, and over itself
+        package, _ = bundle(exported.path, folder)
+    names = ["About.txt", "painter-fp32.json", "painter-fp32.mlpackage"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert read_entry(package)["verified"] is True
+    next(exported.path.rglob("model.mlmodel")).write_bytes(b"another")
+    with pytest.raises(BrushportError, match="is not the file"):
+        bundle(exported.path, folder)
+    assert read_entry(package)["verified"] is True
+
+
 def test_only_targets_with_an_app_are_bundled():
-    with pytest.raises(BrushportError, match="no app here reads coreml"):
-        bundle_folder("coreml")
+    with pytest.raises(BrushportError, match="no app here reads onnx"):
+        bundle_folder("onnx")
 
 
-def test_the_app_of_this_repository_holds_one_small_verified_pair_for_tiles():
-    assets = bundling.CHECKOUT / "android_demo/app/src/main/assets"
-    (model,) = assets.glob("*.tflite")
+@pytest.mark.parametrize(("target", "suffix"), [("tflite", ".tflite"), ("coreml", ".mlpackage")])
+def test_the_app_of_this_repository_holds_one_small_verified_pair_for_tiles(target, suffix):
+    app, inside = bundling.APPS[target]
+    assets = bundling.CHECKOUT / app / inside
+    (model,) = assets.glob(f"*{suffix}")
     assert sorted(path.name for path in assets.iterdir()) == sorted([model.name, f"{model.stem}.json"])
     entry = read_entry(model)
     assert entry["verified"] is True
     assert entry["quality"]["ssim"] > 0.98
     assert entry["tiles"]["halo"] > 0
     assert not any("dynamic" in numbers for numbers in entry["census"]["macs_share"])
-    assert model.stat().st_size < 1e6
+    assert size_of(model) < 1e6

@@ -13,25 +13,25 @@ from validate.artifacts import load_families
 from validate.errors import BrushportError
 from validate.photos import default_photos, photo_to_tensor
 from validate.ports import Port
-from validate.runners import TfliteRunner
+from validate.runners import open_artifact
 
 SIDE, CHANNELS, BLOCK = 64, 8, 32
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+@pytest.fixture(scope="module", params=["tflite", "coreml"])
+def exported(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiles")
     model = save_painter(folder / "painter.onnx")
-    return export_model(model, "tflite", precision="fp32", io="tensor", tiles=True, output=folder / "artifacts")
+    return export_model(model, request.param, precision="fp32", io="tensor", tiles=True, output=folder / "artifacts")
 
 
 @pytest.fixture
 def paint(exported):
     """A function of a photo (float NCHW), statistics and what of them is given: the painting and what was measured."""
-    bare = TfliteRunner(exported.path)
+    bare = open_artifact(exported.path)
     beyond = tuple(Port(name, (1, 2 * CHANNELS, 1, 1)) for name in ("statistics", "given"))
     measured = Port("measured", (1, 2 * CHANNELS, SIDE // BLOCK, SIDE // BLOCK))
-    runner = TfliteRunner(exported.path, ((*bare.inputs, *beyond), (*bare.outputs, measured)))
+    runner = open_artifact(exported.path, ((*bare.inputs, *beyond), (*bare.outputs, measured)))
 
     def run(photo, statistics=0.0, given=0.0):
         whole = {"image": photo, "style": np.array([[1, 0]], np.float32)}
@@ -44,13 +44,16 @@ def paint(exported):
 
 
 def a_photo(exported, index=0):
-    return photo_to_tensor(default_photos(index + 1, SIDE)[index], TfliteRunner(exported.path).inputs[0])
+    return photo_to_tensor(default_photos(index + 1, SIDE)[index], open_artifact(exported.path).inputs[0])
 
 
 def test_the_manifest_describes_ports_layers_and_reach(exported):
-    facts = json.loads(exported.manifest_path.read_text())["artifacts"]["tflite"]
+    target = exported.manifest["target"]
+    facts = json.loads(exported.manifest_path.read_text())["artifacts"][target]
     assert [port["name"] for port in facts["inputs"]] == ["image", "style", "statistics", "given"]
-    assert [port["shape"] for port in facts["outputs"]][1] == [1, SIDE // BLOCK, SIDE // BLOCK, 2 * CHANNELS]
+    lengths, layout = {"N": 1, "C": 2 * CHANNELS, "H": SIDE // BLOCK, "W": SIDE // BLOCK}, facts["outputs"][1]["layout"]
+    assert layout == {"tflite": "NHWC", "coreml": "NCHW"}[target]
+    assert facts["outputs"][1]["shape"] == [lengths[axis] for axis in layout]
     assert facts["tiles"] == {
         "statistics": "statistics", "given": "given", "measured": "measured", "block": BLOCK,
         "layers": [{"channels": CHANNELS, "moments": 2, "level": 1}], "halo": None,
@@ -60,13 +63,12 @@ def test_the_manifest_describes_ports_layers_and_reach(exported):
 
 def test_with_nothing_given_it_paints_as_it_would_without(exported, paint, tmp_path):
     model = save_painter(tmp_path / "painter.onnx")
-    plain = export_model(model, "tflite", precision="fp32", io="tensor", output=tmp_path)
+    plain = export_model(model, exported.manifest["target"], precision="fp32", io="tensor", output=tmp_path)
     photo = a_photo(exported)
-    expected = TfliteRunner(plain.path).run({"image": photo, "style": np.array([[1, 0]], np.float32)})["painting"]
+    expected = open_artifact(plain.path).run({"image": photo, "style": np.array([[1, 0]], np.float32)})["painting"]
     assert np.abs(paint(photo)[0] - expected).max() < 1e-5
-    assert (
-        np.abs(TfliteRunner(exported.path).run({"image": photo, "style": [[1, 0]]})["painting"] - expected).max() < 1e-5
-    )
+    painting = open_artifact(exported.path).run({"image": photo, "style": [[1, 0]]})["painting"]
+    assert np.abs(painting - expected).max() < 1e-5
 
 
 def test_blocks_measure_mean_and_deviation_from_the_mean_that_was_used(exported, paint):
@@ -95,9 +97,10 @@ def test_validate_takes_such_a_file_for_what_it_paints(exported):
     assert all(row.passed for row in family.rows(None))
 
 
-def test_a_network_without_norms_needs_no_statistics_and_sees_as_far_as_its_convolutions(tmp_path):
+@pytest.mark.parametrize("target", ["tflite", "coreml"])
+def test_a_network_without_norms_needs_no_statistics_and_sees_as_far_as_its_convolutions(tmp_path, target):
     result = export_model(
-        save_convolutions(tmp_path / "blur.onnx"), "tflite", precision="fp32", tiles=True, output=tmp_path
+        save_convolutions(tmp_path / "blur.onnx"), target, precision="fp32", tiles=True, output=tmp_path
     )
     assert result.manifest["tiles"] == {"layers": [], "halo": STEP}
     assert [port["name"] for port in result.manifest["inputs"]] == ["image"]
@@ -129,7 +132,7 @@ def test_a_halo_that_leaves_too_little_is_not_offered():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"target": "coreml"}, "--tiles is for --target tflite"),
+        ({"target": "coreml", "size": (48, 64)}, "a size that 32 divides"),
         ({"precision": "dynamic"}, "do not match"),
         ({"precision": "int8", "integer_io": True}, "leave --integer-io out"),
         ({"size": (48, 64)}, "a size that 32 divides"),

@@ -82,3 +82,15 @@ def test_convolutions_over_lines_stay_as_they_are():
     model = b.build(b.op("Reshape", b.norm(x, 3), b.constant(np.array([1, 3, 32, 32]))))
     for fit in (fit_norms_to_half, equalize_norms):
         assert fit(model, list(samples(model)))[1] == []
+
+
+def test_channels_are_brought_to_a_variance_up_or_down_and_the_picture_stays():
+    for gain in (1e-3, 1.0):
+        model = picture_of_bytes(gain)
+        feeds = list(samples(model))
+        fitted, names = fit_norms_to_half(model, feeds, variance=0.25)
+        assert len(names) == 1
+        greatest = np.max([norm_inputs(fitted, feed)[0].var(axis=(2, 3)) for feed in feeds], axis=0)
+        assert 0.02 < greatest.min() < greatest.max() < 2.5  # as near as the norm's epsilon allows
+        for feed in samples(model, 3, "verification"):
+            assert decibels(run(model, feed)[0], run(fitted, feed)[0]) > 80

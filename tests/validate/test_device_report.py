@@ -17,10 +17,19 @@ from validate.runners import TfliteRunner
 SIDE = 64
 
 
+def exported(tmp_path_factory, target):
+    folder = tmp_path_factory.mktemp("exported")
+    return export_model(save_painter(folder / "painter.onnx"), target, precision="fp32", output=folder).path
+
+
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported")
-    return export_model(save_painter(folder / "painter.onnx"), "tflite", precision="fp32", output=folder).path
+    return exported(tmp_path_factory, "tflite")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return exported(tmp_path_factory, "coreml")
 
 
 @pytest.fixture
@@ -65,6 +74,17 @@ def test_speed_memory_and_likeness_are_told(report, artifact, tmp_path):
     assert first["latency_p90_ms"] == pytest.approx(28.0)
     assert first["memory_mb"] == 80.0
     assert first["ssim"] > 0.999
+
+
+def test_a_report_of_a_core_ml_package_is_compared_with_its_hub(report, package, tmp_path):
+    report["model"] |= {"file": package.name, "sha256": sha256(package)}
+    used = {"used": "cpu+neural-engine", "processor": "all", "threads": 0}
+    report["runs"] = [report["runs"][0] | used, report["runs"][0] | {"threads": 0}]
+    result = judge(report, package, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("same picture") == 2
+    assert "cpu+neural-engine (not" not in result.output
+    assert "threads" not in result.output
 
 
 def test_a_phone_that_paints_another_picture_fails(report, artifact, tmp_path):
