@@ -82,6 +82,7 @@ def export_model(
     sparsity: float | None = None,
     min_ssim: float | None = None,
     min_psnr: float | None = None,
+    min_share: float | None = None,
     plan: str | Path | None = None,
     save_plan: str | Path | None = None,
     pareto: str | Path | None = None,
@@ -101,7 +102,8 @@ def export_model(
     ``flexible`` makes one file for many picture sizes (:mod:`export.flexible`), ``size`` its default.
     ``group_size`` gives every so many output channels a palette of their own (w4 and w6, iOS 18); ``sparsity`` is the
     share of zeros among the weights of ``"sparse"``. Of ``"int8"`` alone, ``min_ssim`` and ``min_psnr`` (dB) are what
-    the plan is to keep on calibration photos (:class:`quantize.Aim`), ``plan`` is a file to follow instead of a search
+    the plan is to keep on calibration photos (:class:`quantize.Aim`), ``min_share`` the share of the work that is to be
+    int8 even where float would be faster, ``plan`` is a file to follow instead of a search
     (:mod:`quantize.planfile`), ``save_plan`` and ``pareto`` say where to write the plan and to draw what was tried, and
     ``learn`` is for how many steps to train what is rounded, which allows for more int8 (:mod:`quantize.learned`).
     ``tiles`` adds inputs and an output for the statistics of a larger photo (:mod:`export.tiles`); in int8 it
@@ -120,8 +122,8 @@ def export_model(
         _check_integer_io(destination, precision, io)
     asked = find_precision(destination, precision)
     report = _noting(report)
-    planned = {"min_ssim": min_ssim, "min_psnr": min_psnr, "plan": plan, "save_plan": save_plan, "pareto": pareto}
-    planned["learn"] = learn or None
+    planned = {"min_ssim": min_ssim, "min_psnr": min_psnr, "min_share": min_share, "plan": plan}
+    planned |= {"save_plan": save_plan, "pareto": pareto, "learn": learn or None}
     _check_planned(planned, asked)
     if tiles:
         _check_tiles(asked, flexible, integer_io)
@@ -234,12 +236,12 @@ def _given(planned: dict) -> str:
 def _check_planned(planned: dict, precision: str) -> None:
     if (given := _given(planned)) and precision != "int8":
         raise BrushportError(f"{given} of {precision} means nothing: only int8 has a plan; add --int8.")
-    if planned["plan"] is not None and (planned["min_ssim"] is not None or planned["min_psnr"] is not None):
-        raise BrushportError(
-            "A plan is followed whatever it gives: leave out either --plan or --min-ssim and --min-psnr."
-        )
-    if planned["min_ssim"] is not None and not 0 <= planned["min_ssim"] <= 1:
-        raise BrushportError(f"--min-ssim {planned['min_ssim']:g} is no SSIM; say a number in 0..1.")
+    asked_for = {name: planned[name] for name in ("min_ssim", "min_psnr", "min_share") if planned[name] is not None}
+    if planned["plan"] is not None and asked_for:
+        raise BrushportError(f"A plan is followed whatever it gives: leave out either --plan or {_given(asked_for)}.")
+    for name, what in (("min_ssim", "SSIM"), ("min_share", "share")):
+        if not 0 <= asked_for.get(name, 0) <= 1:
+            raise BrushportError(f"{_given({name: 1})} {asked_for[name]:g} is no {what}; say a number in 0..1.")
     if planned["learn"] is not None and planned["learn"] < 0:
         raise BrushportError(f"--learn {planned['learn']} is no number of steps; say 300, or 0 for none.")
 

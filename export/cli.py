@@ -71,6 +71,10 @@ def export(
         float | None, typer.Option(help="int8: mean SSIM that the calibration photos keep; default 0.97.", min=0, max=1)
     ] = None,
     min_psnr: Annotated[float | None, typer.Option(help="int8: the same in dB; default 34.")] = None,
+    min_share: Annotated[
+        float | None,
+        typer.Option(help="int8: the least share of the work in int8, even where float is faster.", min=0, max=1),
+    ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="int8: a plan to follow, as --save-plan writes; no search then.")
     ] = None,
@@ -123,6 +127,7 @@ def export(
         "sparsity": sparsity,
         "min_ssim": min_ssim,
         "min_psnr": min_psnr,
+        "min_share": min_share,
         "plan": plan,
         "save_plan": save_plan,
         "pareto": pareto,

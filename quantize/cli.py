@@ -34,6 +34,9 @@ def quantize(
     limit: Annotated[int, typer.Option(min=1, help="So many calibration photos at most.")] = 64,
     min_ssim: Annotated[float, typer.Option(min=0, max=1, help="Mean SSIM to reach on calibration photos.")] = 0.97,
     min_psnr: Annotated[float | None, typer.Option(help="Mean PSNR in dB to reach as well; default 34.")] = None,
+    min_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Least share of the work in int8, even where float is faster.")
+    ] = 0.0,
     plan: Annotated[Path | None, typer.Option(help="A plan to follow, as --save-plan writes; no search then.")] = None,
     save_plan: Annotated[Path | None, typer.Option(help="Where to write the plan (YAML), to edit it.")] = None,
     pareto: Annotated[
@@ -103,7 +106,7 @@ def quantize(
             "inputs": inputs,
             "outputs": outputs,
             "held_out": photo_samples(iterate_default_photos(HELD_OUT_PHOTOS, plane), inputs),
-            "aim": Aim(min_ssim, min_psnr),
+            "aim": Aim(min_ssim, min_psnr, share=min_share),
             "plan": None if plan is None else read_plan(plan),
             "survey": pareto is not None,
             "equalize": equalize,

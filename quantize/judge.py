@@ -52,11 +52,13 @@ class Aim:
 
     Without ``psnr``, ``PSNR_BESIDE_SSIM`` is asked for where there is an SSIM, which overlooks colors that are off.
     With ``grace``, so many times the loss may be had, because learning will win it back (:mod:`quantize.learned`).
+    ``share`` is the least share of the work that is to be int8, even where float would be faster.
     """
 
     ssim: float = AIM_SSIM
     psnr: float | None = None
     grace: float = 1.0
+    share: float = 0.0
 
     def excess(self, score: Score) -> float:
         """The squared error that ``score`` stands for, as a share of what is allowed: the aim is reached at 1 or less.

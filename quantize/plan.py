@@ -23,6 +23,7 @@ WORTH = 0.01  # share of the multiply-accumulates for which another trial is wor
 SPREAD = 0.5  # of a measured cost: standard deviation of its part in a sum, as a share of it
 NOISE = 0.05  # of what a plan loses against the sum of its costs, where it just reaches the aim
 PATIENCE = 3  # trials without a better plan, once one reaches the aim
+STRAIGHT = 2  # of these, trials that go at once for the share of int8 that was asked for
 CAUTION = 0.95  # of the budget, for each trial that failed
 BOLDNESS = 1.05 ** np.arange(12)  # budgets that are looked at, from the aim up, once a plan reaches it
 ENOUGH = 0.25  # of what the aim allows: to lose less is worth no work
@@ -123,13 +124,15 @@ def search(
     measure: Callable[[frozenset[str]], Trial],
     shared: Mapping[Pair, float] | None = None,
     trials: int = TRIALS,
+    least: float = 0.0,
 ) -> Trial:
     """The plan with the most work in int8 that reaches the aim, of those that ``measure`` tries: ``trials`` at most.
 
     ``costs`` are those of single nodes, as shares of what the aim allows; a node whose cost is not finite stays float.
     ``shared`` is what pairs of them have in common (:func:`overlaps`). Some node is always int8. Once the aim is
-    reached, up to ``KNEE`` of the work is given up for each halving of the loss, until it is ``ENOUGH``. Where no plan
-    reaches the aim, the one that comes nearest is returned.
+    reached, up to ``KNEE`` of the work is given up for each halving of the loss, until it is ``ENOUGH``, as long as a
+    share of ``least`` is left; while it is not reached, plans that do are tried first. Where no plan reaches the aim,
+    the one that comes nearest is returned.
     """
     bearable = {name: cost for name, cost in costs.items() if np.isfinite(cost)}
     always = frozenset(costs) - frozenset(bearable)
@@ -143,7 +146,9 @@ def search(
         best = all_int8
     failures = 0
     for index in range(trials if best is None else 0):
-        floats = None if index == trials - 1 else _next(model, macs, tried, best, CAUTION**index, always)
+        short = 0.0 if best is None or failures == STRAIGHT else least - best.share
+        worth = short if short > 0 else WORTH
+        floats = None if index == trials - 1 else _next(model, macs, tried, best, CAUTION**index, always, worth)
         if floats is None and best is None:
             floats = frozenset(costs) - {_cheapest(costs, macs)}
         if floats is None or floats in tried or failures == PATIENCE:
@@ -156,7 +161,7 @@ def search(
         elif best is not None:
             failures += 1
     while best is not None and len(tried) < trials and best.excess > ENOUGH:
-        floats = _closer(model, macs, tried, best)
+        floats = _closer(model, macs, tried, best, least)
         if floats is None:
             break
         trial = tried[floats] = measure(floats)
@@ -189,6 +194,7 @@ def _next(
     best: Trial | None,
     caution: float,
     always: frozenset[str],
+    worth: float,
 ) -> frozenset[str] | None:
     """The float nodes of the plan to try now; None when none is in sight that is better than ``best``."""
     costs = model.costs
@@ -200,17 +206,17 @@ def _next(
         if len(floats) == len(macs):
             floats -= {_cheapest(costs, macs)}
         share = 1 - sum(macs[name] for name in floats) / max(total, 1)
-        if floats not in tried and (best is None or share > best.share + WORTH):
+        if floats not in tried and (best is None or share >= best.share + worth):
             return floats
     return None
 
 
 def _closer(
-    model: CostModel, macs: Mapping[str, int], tried: Mapping[frozenset[str], Trial], best: Trial
+    model: CostModel, macs: Mapping[str, int], tried: Mapping[frozenset[str], Trial], best: Trial, least: float
 ) -> frozenset[str] | None:
     """The float nodes of a plan that loses less than ``best`` for little work; None when none is in sight.
 
-    Little is ``KNEE`` of all work for each halving of the loss.
+    Little is ``KNEE`` of all work for each halving of the loss, and ``least`` of ``best``'s share stays.
     """
     total = sum(macs.values())
     found: list[tuple[float, frozenset[str]]] = []
@@ -219,7 +225,8 @@ def _closer(
         floats = most_int8(model.costs, macs, budget, model.shared) | (frozenset(macs) - frozenset(model.costs))
         given_up = best.share - (1 - sum(macs[name] for name in floats) / max(total, 1))
         gained = KNEE * np.log2(best.excess / max(budget, ENOUGH))
-        if floats not in tried and len(floats) < len(macs) and given_up <= gained:
+        enough = best.share - given_up >= min(least, best.share)
+        if floats not in tried and len(floats) < len(macs) and given_up <= gained and enough:
             found.append((gained - given_up, floats))
     return max(found, key=lambda choice: choice[0])[1] if found else None
 

@@ -36,6 +36,8 @@ ROUNDED_PHOTOS = 8  # calibration photos that plans are not tried on, by which w
 CORRECTED_PHOTOS = 4  # of those, photos that biases are corrected by
 DYNAMIC_FROM, WORTH_DYNAMIC = 0.1, 0.5  # of the aim, that a node costs before it is dynamic; of it, that is left then
 SLOWER = 0.25  # of a node's work, that rounding at run time may cost more time than computing in float
+# The same where a share of int8 is asked for that is not to be had so.
+FORCED_FROM, WORTH_FORCED, MUCH_SLOWER = 0.002, 0.9, float("inf")
 RANGED_NODES = 6  # those that cost most, of whose tensors every method is tried
 HOPELESS = 1.3  # times the loss that the aim allows, as the first photos have it: the others need not be run
 Span = tuple[float, float]  # low and high
@@ -172,7 +174,7 @@ def quantize_hub(
         spans = {method: _spans(ranges[method]) for method in METHODS}
         return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, spans[method]), RANGED_PHOTOS)))
 
-    trials: dict[frozenset[str], Trial] = {}  # by what stays float
+    trials: dict[tuple[frozenset[str], frozenset[str]], Trial] = {}  # by what stays float and what is dynamic
     known: list[tuple[float, float]] = []  # losses on the first photos and on all, of trials that saw all
 
     def whole(glance: float) -> float:
@@ -199,8 +201,17 @@ def quantize_hub(
         elif glances:
             known.append((glances[0], excess))
         share = sum(macs for name, macs in work.items() if name not in floats) / total
-        trials[floats] = Trial(floats, share, _weight_bytes(made), score, excess)
-        return trials[floats]
+        trials[floats, dynamic] = Trial(floats, share, _weight_bytes(made), score, excess)
+        return trials[floats, dynamic]
+
+    def searched(start: Trial) -> Trial:
+        report("measuring what int8 costs neighbors")
+        pairs = [pair for pair in neighbors(prepared, names) if dynamic.isdisjoint(pair)]
+        shared = overlaps(pairs, costs, sensitivity.cost)
+        found = search(start, costs, work, measure, shared, least=aim.share)
+        if survey:
+            explore(costs, shared, work, measure, {floats for floats, at in trials if at == dynamic})
+        return found
 
     patient = plan is not None or survey
     floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8) - dynamic
@@ -236,20 +247,25 @@ def quantize_hub(
                 dynamic, costs = frozenset(bearable), costs | bearable
                 chosen = measure(floats)
         if survey or chosen.excess > ENOUGH:
-            report("measuring what int8 costs neighbors")
-            pairs = [pair for pair in neighbors(prepared, names) if dynamic.isdisjoint(pair)]
-            shared = overlaps(pairs, costs, sensitivity.cost)
-            chosen = search(chosen, costs, work, measure, shared)
+            chosen = searched(chosen)
+            if hybrid and (chosen.excess > 1 or chosen.share < aim.share) and aim.share:
+                report("measuring what rounding more at run time costs")
+                more = _dynamic_costs(prepared, macs, costs, sensitivity, FORCED_FROM, WORTH_FORCED, MUCH_SLOWER)
+                before = chosen, dynamic
+                if more:
+                    dynamic, costs = dynamic | frozenset(more), costs | more
+                    known.clear()
+                    chosen = searched(measure(floats))
+                    if chosen.excess > 1:
+                        chosen, dynamic = before
             _require(chosen, aim)
-        if survey:
-            explore(costs, shared, work, measure, set(trials))
 
     result = quantized(chosen.floats, _spans(chosen_ranges))
     report("correcting biases")
     corrected = correct_biases(result, prepared, first[:CORRECTED_PHOTOS])
     score, is_corrected = judge.score(corrected), False
     if aim.excess(score) < chosen.excess:
-        chosen = trials[chosen.floats] = replace(chosen, score=score, excess=aim.excess(score))
+        chosen = trials[chosen.floats, dynamic] = replace(chosen, score=score, excess=aim.excess(score))
         result, is_corrected = corrected, True
     rows = tuple(
         _row(node, macs[node.name], reasons[node.name], chosen.floats, plan, scores.get(node.name), dynamic)
@@ -287,6 +303,11 @@ def _require(best: Trial, aim: Aim) -> None:
             f"This model does not bear int8: at best {best.score} was reached with any convolution in int8, where "
             f"{aim.said_of(best.score)} is asked for; train what is rounded (--learn 300), lower --min-ssim, use fp16, "
             "or calibrate on photos like those it will see."
+        )
+    if best.share < aim.share:
+        raise UnsupportedError(
+            f"At {aim.said_of(best.score)}, {best.share:.1%} of this model's work can be in int8, where --min-share "
+            f"{aim.share:g} is asked for; train what is rounded (--learn 300), or lower one of them."
         )
 
 
@@ -331,17 +352,23 @@ def _open(histograms: dict[str, Histogram], inputs: Sequence[Port]) -> dict[str,
 
 
 def _dynamic_costs(
-    model: ir.Model, macs: Mapping[str, int], costs: Mapping[str, float], sensitivity: Sensitivity
+    model: ir.Model,
+    macs: Mapping[str, int],
+    costs: Mapping[str, float],
+    sensitivity: Sensitivity,
+    least: float = DYNAMIC_FROM,
+    worth: float = WORTH_DYNAMIC,
+    slower: float = SLOWER,
 ) -> dict[str, float]:
     """What the nodes cost that had better be rounded at run time: such kernels give floats, so no output is rounded.
 
-    Only nodes that cost much, have such a kernel that is hardly slower than the float one, and then cost at most
-    ``WORTH_DYNAMIC`` of what they do.
+    Only nodes that cost more than ``least``, have such a kernel that is no more than ``slower`` than the float one (as
+    a share of its time), and then cost at most ``worth`` of what they do.
     """
     able = {n.name: estimate(n, macs[n.name]) for n in model.graph if n.name in costs and is_hybrid(n)}
-    able = [name for name, gain in able.items() if gain > -SLOWER * macs[name] and costs[name] > DYNAMIC_FROM]
+    able = [name for name, gain in able.items() if gain > -slower * macs[name] and costs[name] > least]
     found = {name: sensitivity.dynamic_cost(name) for name in able}
-    return {name: cost for name, cost in found.items() if cost <= WORTH_DYNAMIC * costs[name]}
+    return {name: cost for name, cost in found.items() if cost <= worth * costs[name]}
 
 
 def _choose_ranges(

@@ -19,7 +19,7 @@ def int8(hub: Hub, options: Options, report: Report) -> tuple[Hub, dict]:
     from quantize.pareto import draw_pareto
     from quantize.planfile import read_plan, write_plan
 
-    asked = {"ssim": options.min_ssim, "psnr": options.min_psnr}
+    asked = {"ssim": options.min_ssim, "psnr": options.min_psnr, "share": options.min_share}
     settings = {
         "inputs": hub.inputs,
         "outputs": hub.outputs,

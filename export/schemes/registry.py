@@ -21,9 +21,10 @@ class Options:
     ``target`` is the target's name, ``calibration`` a folder of photos (the bundled ones for None), ``group_size`` the
     output channels that share a palette (0: all of a weight), ``sparsity`` the share of zeros (None: the scheme's own).
     Of int8, ``min_ssim`` and ``min_psnr`` are what the calibration photos are to keep (None: the quantizer's own),
-    ``plan`` is a file that says what becomes of each node, ``save_plan`` where to write such a one, ``pareto`` where to
-    draw the plans that were tried, and ``learn`` the steps for which to train what is rounded. ``integer_io`` asks for
-    a hub of whole numbers alone, ports included. ``tiles`` are to match, so nothing is rounded by what each one holds.
+    ``min_share`` is the least share of the work in int8 (None: what is fast and beautiful), ``plan`` is a file that
+    says what becomes of each node, ``save_plan`` where to write such a one, ``pareto`` where to draw the plans that
+    were tried, and ``learn`` the steps for which to train what is rounded. ``integer_io`` asks for a hub of whole
+    numbers alone, ports included. ``tiles`` are to match, so nothing is rounded by what each one holds.
     """
 
     target: str
@@ -32,6 +33,7 @@ class Options:
     sparsity: float | None = None
     min_ssim: float | None = None
     min_psnr: float | None = None
+    min_share: float | None = None
     plan: str | Path | None = None
     save_plan: str | Path | None = None
     pareto: str | Path | None = None

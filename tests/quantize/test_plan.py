@@ -47,6 +47,25 @@ def test_a_plan_that_paints_far_closer_is_worth_a_little_work():
     assert Network(costs, macs, ENOUGH).search().floats == frozenset()  # close enough as it is
 
 
+def test_work_that_was_asked_for_is_given_up_for_nothing():
+    costs, macs = {"a": 0.1, "b": 0.1, "d": 0.7}, {"a": 500, "b": 490, "d": 10}
+    network = Network(costs, macs)
+    assert search(network(frozenset()), costs, macs, network, least=0.995).floats == frozenset()
+    assert search(network(frozenset()), costs, macs, network, least=0.99).floats == {"d"}
+
+
+@pytest.mark.parametrize(("least", "steps"), [(0.0, [0.348, 0.512, 0.577]), (0.6, [0.348, 0.607])])
+def test_search_goes_straight_for_the_share_that_was_asked_for(least, steps):
+    """Costs are half of what is believed, so that plans grow from trial to trial."""
+    costs = {str(i): 0.1 * (1 + i / 20) for i in range(20)}
+    network = Network(costs, {str(i): 25 + i for i in range(20)}, 0.5)
+    start = Trial(frozenset(), 1.0, 0, Score(0.8, 30.0, 0, 0, 1), float("inf"))
+    found = search(start, costs, network.macs, network, least=least)
+    assert found.share > 0.6
+    tried = [round(network(floats).share, 3) for floats in list(network.asked)]
+    assert tried[: len(steps)] == pytest.approx(steps, abs=0.01)
+
+
 def test_search_learns_costs_that_were_measured_wrongly():
     random = np.random.default_rng(0)
     costs = {str(i): float(cost) for i, cost in enumerate(random.lognormal(-2.5, 1.0, 12))}

@@ -73,6 +73,22 @@ def test_the_plan_keeps_in_float_what_int8_spoils(model):
     assert all(row.reason for row in floats)
 
 
+def test_a_share_that_is_asked_for_is_reached_by_rounding_more_at_run_time(model):
+    feeds, fixed = list(samples(model)), ports(model)
+    aim = 0.97
+    plain = quantize_hub(model, feeds, **fixed, aim=Aim(aim))
+    asked = plain.int8_share + 0.01
+    result = quantize_hub(model, feeds, **fixed, aim=Aim(aim, share=asked))
+    assert result.int8_share >= asked > plain.int8_share
+    assert result.dynamic_share > plain.dynamic_share
+    assert result.calibration_score.ssim >= aim
+    assert run(result.model, feeds[0])[0].shape == run(model, feeds[0])[0].shape
+    with pytest.raises(UnsupportedError, match=r"where --min-share 1 is asked for"):
+        quantize_hub(model, feeds, **fixed, aim=Aim(0.999, share=1.0))
+    with pytest.raises(UnsupportedError, match=r"where --min-share .* is asked for"):
+        quantize_hub(model, feeds, **fixed, aim=Aim(aim, share=asked), hybrid=False)
+
+
 def test_an_aim_out_of_reach_is_refused(model):
     with pytest.raises(UnsupportedError, match=r"at best SSIM 0\.99\d\d, PSNR .* SSIM 1 and 34 dB is asked for; train"):
         quantize_hub(model, samples(model), **ports(model), aim=Aim(1.0))
