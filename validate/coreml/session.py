@@ -22,7 +22,7 @@ class Session:
         self._weights = {key: np.ascontiguousarray(value) for key, value in translation.weights.items()}
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        # In the program's order, not from the last leaf backwards: what is only looked at (half_range) need not be held.
+        # In the program's order, not from the last leaf backwards: what is only looked at is not held (half_range).
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
         options.enable_cpu_mem_arena = keep_memory  # for the next run; without it, memory is given back at once
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
