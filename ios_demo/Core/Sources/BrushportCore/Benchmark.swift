@@ -1,7 +1,7 @@
 import Foundation
 
 /// What one processor took: milliseconds of each run after warming up, of loading, and megabytes of memory beyond.
-public struct Measurement: Sendable {
+public struct Timing: Sendable {
     /// What was asked for, and what ran.
     public let processor: Processor
     public let used: Processor
@@ -39,7 +39,7 @@ public enum Benchmark {
     public static func measure(
         _ processor: Processor, runs: Int, open: @Sendable (Processor) async throws -> any Painter,
         memory: @Sendable () -> UInt64
-    ) async throws -> Measurement {
+    ) async throws -> Timing {
         precondition(runs > 0, "something is measured")
         let before = memory()
         let clock = ContinuousClock()
@@ -60,7 +60,7 @@ public enum Benchmark {
             times.append(painted.run.milliseconds)
         }
         let after = memory()
-        return Measurement(
+        return Timing(
             processor: processor, used: painted.run.processor, fallback: painted.run.fallback,
             loading: loading.inMilliseconds, milliseconds: times,
             megabytes: after > before ? Double(after - before) / 1e6 : 0, painted: painted.picture)

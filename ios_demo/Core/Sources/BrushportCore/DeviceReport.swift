@@ -57,13 +57,13 @@ public struct DeviceReport: Encodable, Sendable {
     ///
     /// A painting is its RGB bytes, deflated (zlib), in base 64; `deflate` makes raw DEFLATE (RFC 1951) of bytes.
     public init(
-        of manifest: Manifest, on device: [String: String], measurements: [Measurement], deflate: (Data) throws -> Data
+        of manifest: Manifest, on device: [String: String], timings: [Timing], deflate: (Data) throws -> Data
     ) throws {
         model = Model(
             file: manifest.file, sha256: manifest.sha256, name: manifest.name, precision: manifest.precision)
         picture = Picture(width: manifest.width, height: manifest.height)
         self.device = device
-        runs = try measurements.map { one in
+        runs = try timings.map { one in
             let bytes = one.painted.rgb
             let packed = Zlib.stream(of: bytes, deflated: try deflate(bytes))
             return Run(

@@ -8,5 +8,11 @@ public struct PaintError: LocalizedError, Equatable {
         self.message = message
     }
 
+    /// What `error` says; nil where a task was only canceled.
+    public init?(_ error: any Error) {
+        guard !(error is CancellationError) else { return nil }
+        self = error as? PaintError ?? PaintError(error.localizedDescription)
+    }
+
     public var errorDescription: String? { message }
 }

@@ -21,11 +21,11 @@ final class DeviceReportTests: XCTestCase {
 
     func testAReportSaysWhatWasMeasuredOfWhat() throws {
         let painted = Raster(width: 2, height: 1, pixels: [0xFF01_0203, 0xFF04_0506])
-        let one = Measurement(
+        let one = Timing(
             processor: .cpuAndNeuralEngine, used: .cpu, fallback: nil, loading: 12, milliseconds: [3, 1, 2, 9],
             megabytes: 40, painted: painted)
         let manifest = try Manifest(json: manifestJSON())
-        let report = try DeviceReport(of: manifest, on: ["model": "iPhone"], measurements: [one]) { bytes in
+        let report = try DeviceReport(of: manifest, on: ["model": "iPhone"], timings: [one]) { bytes in
             XCTAssertEqual(Array(bytes), [1, 2, 3, 4, 5, 6])
             return Data([0xAB])
         }

@@ -1,0 +1,84 @@
+import AVFoundation
+import BrushportCore
+import CoreMedia
+import Foundation
+
+/// Frames of the camera on the back, or of any where there is none there.
+///
+/// The session is touched on `queue` only, where AVFoundation also delivers the frames: that is what makes this safe to
+/// share.
+final class Camera: NSObject, @unchecked Sendable {
+    /// The newest frame each time; those that come while one is being painted are dropped. To be iterated once.
+    let frames: AsyncStream<Frame>
+    private let feed: AsyncStream<Frame>.Continuation
+    private let queue = DispatchQueue(label: "app.brushport.camera", qos: .userInitiated)
+    private let session = AVCaptureSession()
+    private let output = AVCaptureVideoDataOutput()
+
+    override init() {
+        (frames, feed) = AsyncStream.makeStream(of: Frame.self, bufferingPolicy: .bufferingNewest(1))
+        super.init()
+    }
+
+    /// Asks for permission where that was not yet answered, and starts the frames. Throws ``PaintError``.
+    func start() async throws {
+        guard await AVCaptureDevice.requestAccess(for: .video) else {
+            throw PaintError("Without the permission to use the camera there is no picture; allow it in Settings.")
+        }
+        try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+            queue.async {
+                done.resume(with: Result { try self.open() })
+            }
+        }
+    }
+
+    func stop() {
+        feed.finish()
+        queue.async { self.session.stopRunning() }
+    }
+
+    /// Turns frames upright for a device held this way.
+    func turn(to orientation: AVCaptureVideoOrientation) {
+        queue.async {
+            guard let connection = self.output.connection(with: .video), connection.isVideoOrientationSupported,
+                connection.videoOrientation != orientation
+            else { return }
+            connection.videoOrientation = orientation
+        }
+    }
+
+    private func open() throws {
+        let back = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back)
+        guard let device = back ?? AVCaptureDevice.default(for: .video) else {
+            throw PaintError("This device has no camera.")
+        }
+        do {
+            let input = try AVCaptureDeviceInput(device: device)
+            session.beginConfiguration()
+            defer { session.commitConfiguration() }
+            session.sessionPreset = session.canSetSessionPreset(.hd1280x720) ? .hd1280x720 : .high
+            output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
+            output.alwaysDiscardsLateVideoFrames = true
+            output.setSampleBufferDelegate(self, queue: queue)
+            guard session.canAddInput(input), session.canAddOutput(output) else {
+                throw PaintError("The camera is in use; close other apps.")
+            }
+            session.addInput(input)
+            session.addOutput(output)
+        } catch let error as PaintError {
+            throw error
+        } catch {
+            throw PaintError("The camera cannot be used (\(error.localizedDescription)).")
+        }
+        session.startRunning()
+    }
+}
+
+extension Camera: AVCaptureVideoDataOutputSampleBufferDelegate {
+    func captureOutput(
+        _ output: AVCaptureOutput, didOutput sampleBuffer: CMSampleBuffer, from connection: AVCaptureConnection
+    ) {
+        guard let buffer = CMSampleBufferGetImageBuffer(sampleBuffer) else { return }
+        feed.yield(Frame(buffer: buffer))
+    }
+}
