@@ -80,8 +80,12 @@ def key(*parts: object) -> str:
     return digest.hexdigest()[:16]
 
 
-def debian(packages: Sequence[str]) -> Path:
-    """A folder into which Debian ``packages`` (of ``RELEASE``, without what they depend on) are unpacked."""
+def debian(packages: Sequence[str], release: str = RELEASE, *, whole: bool = False, needless: Sequence[str] = ()) -> Path:
+    """A folder into which Debian ``packages`` (of ``release``) are unpacked.
+
+    With all that they depend on, if ``whole``: then it is a system that one can change the root to. What the patterns
+    ``needless`` match is left out.
+    """
 
     def fetch(folder: Path) -> None:
         for program in ("apt-get", "dpkg-deb"):
@@ -90,20 +94,25 @@ def debian(packages: Sequence[str]) -> Path:
         for part in ("lists/partial", "archives/partial"):
             (state / part).mkdir(parents=True)
         (state / "status").touch()
-        (state / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {RELEASE} main\n")
+        (state / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {release} main\n")
         settings = {
             "Dir::Etc::sourcelist": state / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
             "Dir::State::lists": state / "lists", "Dir::State::status": state / "status", "Dir::Cache": state,
             "APT::Sandbox::User": "root", "Acquire::Languages": "none", "Acquire::Check-Valid-Until": "false",
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
+        get = ["install", "--download-only", "--no-install-recommends", "-y"] if whole else ["download"]
         _fetch("Debian's packages", ["apt-get", *options, "-q", "update"], state)
-        _fetch("Debian's packages", ["apt-get", *options, "-q", "download", *packages], state)
-        for package in sorted(state.glob("*.deb")):
+        _fetch("Debian's packages", ["apt-get", *options, "-q", *get, *packages], state)
+        # First the one that makes /bin and /lib links, where there is one.
+        for package in sorted(state.rglob("*.deb"), key=lambda path: (not path.name.startswith("base-files_"), path)):
             run(["dpkg-deb", "-x", package, folder])
         shutil.rmtree(state)
+        for path in (found for pattern in needless for found in folder.glob(pattern)):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
-    return once(cache() / f"debian-{key(RELEASE, *packages)}", fetch)
+    made_of = (release, *packages, *(["whole", *needless] if whole or needless else []))
+    return once(cache() / f"debian-{key(*made_of)}", fetch)
 
 
 def npm(package: str) -> Path:
