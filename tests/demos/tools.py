@@ -80,7 +80,16 @@ def key(*parts: object) -> str:
     return digest.hexdigest()[:16]
 
 
-def debian(packages: Sequence[str], release: str = RELEASE, *, whole: bool = False, needless: Sequence[str] = ()) -> Path:
+def plant(path: Path, was: str, fault: str) -> None:
+    """Put ``fault`` in place of what the file at ``path`` says once or first, to see whether a check finds it."""
+    text = path.read_text(encoding="utf-8")
+    assert was in text, f"{path.name} does not say {was!r}"
+    path.write_text(text.replace(was, fault, 1), encoding="utf-8")
+
+
+def debian(
+    packages: Sequence[str], release: str = RELEASE, *, whole: bool = False, needless: Sequence[str] = ()
+) -> Path:
     """A folder into which Debian ``packages`` (of ``release``) are unpacked.
 
     With all that they depend on, if ``whole``: then it is a system that one can change the root to. What the patterns

@@ -8,7 +8,7 @@ import pytest
 
 from tests.demos.android import build, lint
 from tests.demos.android.tools import KTLINT
-from tests.demos.tools import npm, run
+from tests.demos.tools import npm, plant, run
 
 
 def test_it_compiles_with_warnings_as_errors_against_androids_own_classes(app):
@@ -101,9 +101,3 @@ def test_it_is_packed_and_signed_with_the_model_uncompressed(tools):
     assert f"sdkVersion:'{build.MIN_SDK}'" in badging
     assert f"targetSdkVersion:'{build.TARGET_SDK}'" in badging
     assert "launchable-activity: name='app.brushport.MainActivity'" in badging
-
-
-def plant(path, was, fault):
-    text = path.read_text(encoding="utf-8")
-    assert was in text
-    path.write_text(text.replace(was, fault, 1), encoding="utf-8")

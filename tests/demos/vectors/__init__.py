@@ -27,21 +27,26 @@ def grids() -> Iterator[Case]:
         (1, 64, 16, 8), (63, 64, 16, 8), (64, 64, 16, 8), (65, 64, 16, 8), (100, 64, 24, 8), (129, 64, 16, 16),
         (300, 128, 32, 8), (500, 96, 32, 32), (900, 512, 64, 32), (4032, 512, 64, 32), (3024, 512, 192, 8),
     ):  # fmt: skip
-        whole = -(-length // STEP) * STEP  # the line goes on, mirrored, up to here
-        starts = [0]
-        while starts[-1] + side < whole:
-            starts.append(min(starts[-1] + side - 2 * halo, whole - side))
-        owner = np.zeros(length, int)  # the tile that answers for each pixel: the first that sees it well enough
-        for tile, start in reversed(list(enumerate(starts))):
-            owner[start : length if tile == len(starts) - 1 else start + side - halo] = tile
-        cuts = [int(np.flatnonzero(owner == tile)[0]) for tile in range(len(starts))] + [length]
+        starts, cuts = layout(length, side, halo)
         lines = np.arange(length)
         shares = [
-            [int(np.sum((owner == tile) & ((lines - start) // step == block))) for block in range(side // step)]
-            for tile, start in enumerate(starts)
+            [int(np.sum((lines[begin:end] - start) // step == block)) for block in range(side // step)]
+            for start, begin, end in zip(starts, cuts, cuts[1:], strict=False)
         ]
         case = {"length": length, "side": side, "halo": halo, "step": step, "starts": starts, "cuts": cuts}
         yield case | {"block": step, "shares": shares}
+
+
+def layout(length: int, side: int, halo: int) -> tuple[list[int], list[int]]:
+    """Where tiles of ``side`` pixels begin along a line, and where each but the last ends: the next one sees better."""
+    whole = -(-length // STEP) * STEP  # the line goes on, mirrored, up to here
+    starts = [0]
+    while starts[-1] + side < whole:
+        starts.append(min(starts[-1] + side - 2 * halo, whole - side))
+    owner = np.zeros(length, int)  # the tile that answers for each pixel: the first that sees it well enough
+    for tile, start in reversed(list(enumerate(starts))):
+        owner[start : length if tile == len(starts) - 1 else start + side - halo] = tile
+    return starts, [*(int(np.flatnonzero(owner == tile)[0]) for tile in range(len(starts))), length]
 
 
 def mirrors() -> Iterator[Case]:

@@ -9,8 +9,16 @@ import Foundation
 /// - `report MANIFEST REPORT`: a benchmark of that model, in three runs.
 @main
 struct Main {
-    static func main() async throws {
-        let arguments = Array(CommandLine.arguments.dropFirst())
+    static func main() async {
+        do {
+            try await run(Array(CommandLine.arguments.dropFirst()))
+        } catch {
+            FileHandle.standardError.write(Data("\(error.localizedDescription)\n".utf8))
+            exit(1)
+        }
+    }
+
+    private static func run(_ arguments: [String]) async throws {
         guard arguments.count > 1 else { throw PaintError("Say what to do, and with which manifest.") }
         let manifest = try Manifest(json: Data(contentsOf: URL(fileURLWithPath: arguments[1])))
         switch (arguments[0], arguments.count) {

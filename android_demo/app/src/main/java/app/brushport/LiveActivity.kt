@@ -9,6 +9,7 @@ import android.view.ViewGroup
 import android.widget.ImageView
 import android.widget.TextView
 import android.widget.Toast
+import app.brushport.paint.Brush
 import app.brushport.paint.Frame
 import app.brushport.paint.PaintException
 import app.brushport.paint.Pixels

@@ -19,6 +19,7 @@ import android.widget.ImageView
 import android.widget.ProgressBar
 import android.widget.SeekBar
 import android.widget.TextView
+import app.brushport.paint.Brush
 import app.brushport.paint.PaintException
 import kotlin.math.max
 

@@ -6,6 +6,7 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.ImageView
 import android.widget.TextView
+import app.brushport.paint.Brush
 import app.brushport.paint.Style
 
 /** The styles in a row: a tap takes one, a long press blends it in. */

@@ -188,7 +188,7 @@ fun Grid.shares(index: Int, block: Int): DoubleArray {
  * A tile gives, for each block, the mean of `x` and of `(x - m)^2`, where `m` is its own mean of `x`. From these come
  * the sums of `x` and of `x^2 = (x - m)^2 + 2 m x - m^2` over the pixels that the tile answers for.
  */
-private class Moments(private val layer: StatisticsLayer, measured: Port) {
+internal class Moments(private val layer: StatisticsLayer, measured: Port) {
     private val rows = measured.shape[1]
     private val columns = measured.shape[2]
     private val numbers = measured.shape[3]
