@@ -66,13 +66,14 @@ actor StyleModel: Painter {
             let got = try model.prediction(from: fed)
             let milliseconds = (clock.now - started).inMilliseconds
             return (got, Run(milliseconds: milliseconds, processor: processor, fallback: fallback))
-        } catch  where processor != .cpu {
+        } catch {
+            guard processor != .cpu else {
+                throw PaintError("The model failed on this picture (\(error.localizedDescription)).")
+            }
             fallback = Self.words(for: processor, error)
             processor = .cpu
             model = try Self.loadOnCPU(url)
             return try predict(fed)
-        } catch {
-            throw PaintError("The model failed on this picture (\(error.localizedDescription)).")
         }
     }
 

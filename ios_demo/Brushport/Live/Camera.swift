@@ -1,6 +1,7 @@
 import AVFoundation
 import BrushportCore
 import CoreMedia
+import CoreVideo
 import Foundation
 
 /// Frames of the camera on the back, or of any where there is none there.

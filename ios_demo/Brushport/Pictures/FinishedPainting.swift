@@ -18,6 +18,6 @@ struct FinishedPainting: Transferable {
     /// As a JPEG file; off the main actor.
     func jpeg() async throws -> Data {
         let blended = strength >= 1 ? painting : photo.laidOver(by: painting, strength: strength)
-        return try Picture(cgImage: blended.image()).jpeg()
+        return try await Picture(cgImage: blended.image()).jpeg()
     }
 }

@@ -65,8 +65,8 @@ extension Raster {
 }
 
 extension Picture {
-    /// As a JPEG file.
-    func jpeg() throws -> Data {
+    /// As a JPEG file; off the main actor.
+    func jpeg() async throws -> Data {
         let file = NSMutableData()
         let options = [kCGImageDestinationLossyCompressionQuality as String: quality]
         guard

@@ -35,6 +35,7 @@ final class Studio: ObservableObject {
     private var file: Data?
     private var onEasel: Raster?
     private var painted: Raster?
+    private var isShrunk = false  // to what memory holds
     private var work: Task<Void, Never>?
 
     private static let screen = 2048  // pixels a side, enough for any device
@@ -168,7 +169,7 @@ final class Studio: ObservableObject {
         try Task.checkCancellation()
         (painted, painting) = (result, shown)
         status = "\(photo.width)×\(photo.height) · \(Int(took)) ms · \(used) · \(Memory.megabytes) MB"
-        if size == .full, photo.width * photo.height >= Memory.mostPixels {
+        if isShrunk {
             status += "\nPainted as large as memory reaches."
         }
     }
@@ -180,13 +181,15 @@ final class Studio: ObservableObject {
         }
         guard let file else { throw CancellationError() }
         let side = size.longSide(for: manifest)
-        var read = try await PhotoReader.read(file, longSide: side, pixels: Memory.mostPixels)
+        let mostPixels = Memory.mostPixels
+        var read = try await PhotoReader.read(file, longSide: side, pixels: mostPixels)
         if manifest.tiles == nil {
             read = try await read.fitted(into: manifest)
         }
         let shown = try await read.picture(longSide: Self.screen)
         try Task.checkCancellation()
         (onEasel, photo) = (read, shown)
+        isShrunk = read.width * read.height >= mostPixels / 10 * 9
         (painted, painting) = (nil, nil)
         return read
     }

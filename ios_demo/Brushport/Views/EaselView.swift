@@ -26,8 +26,11 @@ struct EaselView: View {
         NavigationStack {
             layout {
                 CanvasView()
-                ControlPanel()
-                    .frame(maxWidth: isWide ? 360 : .infinity)
+                ViewThatFits(in: .vertical) {
+                    ControlPanel()
+                    ScrollView { ControlPanel() }  // with large text, or little room
+                }
+                .frame(maxWidth: isWide ? 360 : .infinity)
             }
             .navigationTitle("Brushport")
             .navigationBarTitleDisplayMode(.inline)

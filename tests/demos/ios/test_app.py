@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from tests.demos.ios import build, project
-from tests.demos.tools import plant
+from tests.demos.ios.tools import Tools
+from tests.demos.tools import MissingToolError, plant
 
 
 def test_it_compiles_with_warnings_as_errors_against_the_stubs(tools):
@@ -214,3 +215,9 @@ def test_a_color_that_is_not_there_is_found(demo):
         "there is no color ThirdAccent",
         "nothing uses the color SecondAccent",
     ]
+
+
+def test_where_it_cannot_be_checked_the_reason_is_said(monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(MissingToolError, match="only root may change the root"):
+        Tools.find()

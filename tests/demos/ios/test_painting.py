@@ -9,13 +9,15 @@ import onnx_ir as ir
 import pytest
 from typer.testing import CliRunner
 
-from export.bundle import APPS
+from export import export_model
+from export.bundle import APPS, bundle
 from export.hub import load_hub
 from tests.demos import pictures
 from tests.demos.ios import build
 from tests.demos.ios.worker import Worker
 from tests.demos.tools import plant
 from tests.demos.vectors import layout
+from tests.export.painter import save_painter
 from validate.cli import app as validate
 from validate.coreml.tools import load_coremltools
 from validate.files import sha256
@@ -166,3 +168,34 @@ def test_the_benchmark_s_report_is_judged_by_validate(tools, tmp_path):
 def test_what_the_host_program_does_not_know_ends_it(tools):
     with pytest.raises(subprocess.CalledProcessError):
         tools.run("/host/Host dance /src/unet-fp16.json", src=build.MODEL, host=build.host(tools).parent)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"io": "tensor"}, {"styles": ["dusk"]}, {"tiles": True}, {"precision": "fp32", "tiles": True, "styles": ["dawn"]}],
+    ids=["tensor", "one style", "tiles", "one style in tiles"],
+)
+def test_another_network_takes_the_place_of_the_two_files(tools, tmp_path, options):
+    network = save_painter(tmp_path / "painter.onnx")
+    exported = export_model(network, "coreml", size=(160, 192), output=tmp_path / "artifacts", **options)
+    model, manifest = bundle(exported.path, tmp_path / "Model")
+    facts = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"]["coreml"]
+    understood = facts_of(tools, manifest)
+    description = load_coremltools().utils.load_spec(str(model)).description
+    for side, features in (("inputs", description.input), ("outputs", description.output)):
+        kinds = {feature.name: feature.type for feature in features}
+        assert {port["name"] for port in understood[side]} == kinds.keys()
+        for port in understood[side]:
+            array = kinds[port["name"]].multiArrayType
+            assert port["element"] == ("float32" if array.shape else "image")
+            assert not array.shape or list(array.shape) == port["shape"]
+    assert understood["styles"] == options.get("styles", ["dawn", "dusk"])
+    if options.get("tiles"):
+        size = (264, 416)
+        photo = pictures.large_photo(size)
+        photo.tofile(tmp_path / "Model/photo.rgb")
+        arguments = [f"/out/{manifest.name}", "/out/photo.rgb", str(size[1]), str(size[0]), "0", "/out/painting.rgb"]
+        Worker(model, facts).serve(tools, ["paint", *arguments], tmp_path / "Model")
+        painting = np.fromfile(tmp_path / "Model/painting.rgb", np.uint8).reshape(*size, 3)
+        whole = pictures.whole_by_hub(network, photo, 0)
+        assert ssim(painting / np.float32(255), whole / np.float32(255)) >= 0.995

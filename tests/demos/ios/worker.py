@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.demos.ios.build import host
 from tests.demos.ios.tools import Tools
 from validate.coreml import CoreMLModel
 
-SECONDS = 600
+SECONDS = 300  # a few runs of the model a second, and a hundred of them
 
 
 class Worker:
@@ -35,6 +36,8 @@ class Worker:
         command = tools.command(f"/host/Host {' '.join(arguments)}", host=host(tools).parent, src=out, out=out)
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            watch = threading.Timer(SECONDS, process.kill)
+            watch.start()
             try:
                 while process.stdout.read(1) == b"\1":
                     process.stdin.write(self._answer(process.stdout))
@@ -42,8 +45,10 @@ class Worker:
             finally:
                 process.stdin.close()
                 said = process.stderr.read().decode()
-                if process.wait(SECONDS):
-                    raise RuntimeError(said)
+                failed = process.wait()
+                watch.cancel()
+            if failed:
+                raise RuntimeError(said)
 
     def _answer(self, source) -> bytes:
         self.runs += 1

@@ -331,6 +331,12 @@ public struct ScrollView<Content: View>: View {
     public var body: Never { fatalError() }
 }
 
+// developer.apple.com/documentation/swiftui/viewthatfits
+public struct ViewThatFits<Content: View>: View {
+    nonisolated public init(in axes: Axis.Set = [.horizontal, .vertical], @ViewBuilder content: () -> Content) {}
+    public var body: Never { fatalError() }
+}
+
 // developer.apple.com/documentation/swiftui/foreach
 public struct ForEach<Data: RandomAccessCollection, ID: Hashable, Content: View>: View {
     public init(_ data: Data, id: KeyPath<Data.Element, ID>, @ViewBuilder content: @escaping (Data.Element) -> Content) {}

@@ -4,8 +4,8 @@ import Foundation
 /// The other end of this program's pipes, where the model runs; see `tests/demos/ios/worker.py`.
 ///
 /// Numbers are float32 and uint8 in this machine's order. A question is 1 and whether something is given, one byte each,
-/// then the picture's RGB, the weights of the styles, and statistics and weights of what is given. The answer is the
-/// painting's RGB and what was measured.
+/// then the picture's RGB, the weights of the styles if the model takes any, and statistics and weights of what is
+/// given. The answer is the painting's RGB and what was measured.
 actor Wire: Painter {
     nonisolated let manifest: Manifest
 
@@ -17,7 +17,7 @@ actor Wire: Painter {
         let clock = ContinuousClock()
         let started = clock.now
         var question = Data([1, given == nil ? 0 : 1]) + picture.rgb
-        for numbers in [weights, given?.statistics ?? [], given?.weights ?? []] {
+        for numbers in [manifest.weights == nil ? [] : weights, given?.statistics ?? [], given?.weights ?? []] {
             numbers.withUnsafeBytes { question.append(contentsOf: $0) }
         }
         try FileHandle.standardOutput.write(contentsOf: question)
