@@ -6,7 +6,8 @@ import ObjectiveC
 
 /// A compiled model and its manifest, ready to paint, one picture at a time and never on the main actor.
 ///
-/// It runs on the processors asked for if they can; else the CPU paints, and each ``Run`` says why.
+/// Callers wait without holding a thread; a prediction holds one of the system's until it is done. The model runs on the
+/// processors asked for if they can; else the CPU paints, and each ``Run`` says why.
 actor StyleModel: Painter {
     nonisolated let manifest: Manifest
     private let url: URL

@@ -6,6 +6,7 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from tests.demos.tools import MissingToolError, debian, need, run
 
@@ -18,6 +19,7 @@ NEEDLESS = (
     *(f"usr/libexec/swift/bin/{name}" for name in ("lldb*", "clangd", "sourcekit-lsp", "docc")),
 )  # fmt: skip
 SECONDS = 600
+NAMESPACES = ("--mount", "--net", "--pid", "--fork", "--kill-child")
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,17 @@ class Tools:
         need("chroot", "coreutils")
         if os.geteuid() != 0:
             raise MissingToolError("only root may change the root, which Debian's Swift is run with")
+        try:
+            run(["unshare", *NAMESPACES, "true"])
+        except CalledProcessError as error:
+            raise MissingToolError(f"nothing can be mounted here: {error.output.strip()}") from error
         tools = cls(debian(PACKAGES, RELEASE, whole=True, needless=NEEDLESS))
         for folder in ("src", "out", "host", "proc", "dev"):
             (tools.root / folder).mkdir(exist_ok=True)
         try:
             tools.run("swiftc --version")
-        except OSError as error:
-            raise MissingToolError(f"Swift does not start: {error}") from error
-        except Exception as error:
-            raise MissingToolError(f"Swift does not start: {getattr(error, 'output', error)}") from error
+        except CalledProcessError as error:
+            raise MissingToolError(f"Swift does not start: {error.output.strip()}") from error
         return tools
 
     def run(self, script: str, **places: Path) -> str:
@@ -64,5 +68,4 @@ class Tools:
         inside = ["/usr/bin/env", "-i", "HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/libexec/swift/bin:/usr/bin"]
         inside += ["/bin/bash", "-euo", "pipefail", "-c", script]
         steps.append(f"exec chroot {root} {shlex.join(inside)}")
-        namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child"]
-        return ["unshare", *namespaces, "bash", "-c", "\n".join(steps)]
+        return ["unshare", *NAMESPACES, "bash", "-c", "\n".join(steps)]
