@@ -4,7 +4,7 @@ import CoreMedia
 import CoreVideo
 import Foundation
 
-/// Frames of the camera on the back, or of any where there is none there.
+/// Frames of the camera on one side of the device, or of any where there is none there.
 ///
 /// The session is touched on `queue` only, where AVFoundation also delivers the frames: that is what makes this safe to
 /// share.
@@ -12,11 +12,13 @@ final class Camera: NSObject, @unchecked Sendable {
     /// The newest frame each time; those that come while one is being painted are dropped. To be iterated once.
     let frames: AsyncStream<Frame>
     private let feed: AsyncStream<Frame>.Continuation
+    private let position: AVCaptureDevice.Position
     private let queue = DispatchQueue(label: "app.brushport.camera", qos: .userInitiated)
     private let session = AVCaptureSession()
     private let output = AVCaptureVideoDataOutput()
 
-    override init() {
+    init(_ position: AVCaptureDevice.Position) {
+        self.position = position
         (frames, feed) = AsyncStream.makeStream(of: Frame.self, bufferingPolicy: .bufferingNewest(1))
         super.init()
     }
@@ -49,8 +51,8 @@ final class Camera: NSObject, @unchecked Sendable {
     }
 
     private func open() throws {
-        let back = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back)
-        guard let device = back ?? AVCaptureDevice.default(for: .video) else {
+        let wanted = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: position)
+        guard let device = wanted ?? AVCaptureDevice.default(for: .video) else {
             throw PaintError("This device has no camera.")
         }
         do {

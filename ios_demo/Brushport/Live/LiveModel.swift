@@ -16,9 +16,9 @@ final class LiveModel: ObservableObject {
     private var counted: ContinuousClock.Instant?
     private let started = ContinuousClock.now
 
-    /// Paints frames until the task is canceled.
-    func run(_ studio: Studio) async {
-        let camera = Camera()
+    /// Paints frames, of what the user looks at or of the user, until the task is canceled.
+    func run(_ studio: Studio, facesUser: Bool) async {
+        let camera = Camera(facesUser ? .front : .back)
         defer { camera.stop() }
         do {
             let model = try await studio.store.model(on: studio.processor)

@@ -5,6 +5,7 @@ struct LiveView: View {
     @EnvironmentObject private var studio: Studio
     @Environment(\.dismiss) private var dismiss
     @StateObject private var live = LiveModel()
+    @State private var facesUser = false
 
     var body: some View {
         NavigationStack {
@@ -25,7 +26,12 @@ struct LiveView: View {
                 ToolbarItem(placement: .cancellationAction) {
                     Button("Close") { dismiss() }
                 }
-                ToolbarItem(placement: .primaryAction) {
+                ToolbarItemGroup(placement: .primaryAction) {
+                    Button {
+                        facesUser.toggle()
+                    } label: {
+                        Label("Other camera", systemImage: "arrow.triangle.2.circlepath.camera")
+                    }
                     Button {
                         Task { await live.save() }
                     } label: {
@@ -36,7 +42,7 @@ struct LiveView: View {
             }
         }
         .onAppear { live.brush = studio.brush }
-        .task { await live.run(studio) }
+        .task(id: facesUser) { await live.run(studio, facesUser: facesUser) }
         .problemAlert($live.problem)
     }
 

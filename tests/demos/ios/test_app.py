@@ -45,7 +45,7 @@ TYPES = (
         "didOutput sampleBuffer: CVPixelBuffer,",
         "does not conform to protocol 'AVCaptureVideoDataOutputSampleBufferDelegate'",
     ),
-    ("Live/LiveView.swift", ".task { await live.run(studio) }", ".task { live.run(studio) }", "'await'"),
+    ("Live/LiveView.swift", "await live.run(studio, facesUser", "live.run(studio, facesUser", "'await'"),
     (
         "Pictures/PhotoReader.swift",
         "CGImageSourceCreateWithData(file as CFData, nil)",
@@ -78,7 +78,7 @@ FLOW = (
     ),
     (
         "Live/LiveModel.swift",
-        "        let camera = Camera()\n",
+        "        let camera = Camera(facesUser ? .front : .back)\n",
         "        let camera: Camera\n",
         "before being initialized",
     ),
