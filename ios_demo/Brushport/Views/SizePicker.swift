@@ -1,3 +1,4 @@
+import BrushportCore
 import SwiftUI
 
 /// How large the painting is to be, as far as the model can.

@@ -28,6 +28,17 @@ final class FitTests: XCTestCase {
         XCTAssertEqual(wide.size, PixelSize(width: 1080, height: 810))
     }
 
+    func testOnlyAModelWithTilesPaintsMoreThanItsOwnSize() throws {
+        let tiled = try Manifest(json: manifestJSON())
+        let sizes = PaintingSize.choices(for: tiled)
+        XCTAssertEqual(sizes, [.model, .pixels(256), .pixels(512), .full])
+        XCTAssertEqual(sizes.map { $0.longSide(for: tiled) }, [128, 256, 512, .max])
+        XCTAssertEqual(
+            sizes.map { $0.label(for: tiled) }, ["128 pixels", "256 pixels", "512 pixels", "Full size"])
+        let plain = try Manifest(json: manifestJSON((#""halo": 16"#, #""halo": null"#)))
+        XCTAssertEqual(PaintingSize.choices(for: plain), [.model])
+    }
+
     func testFramesASecondAreThoseThatCameLast() throws {
         var rate = FrameRate(window: 3)
         XCTAssertNil(rate.frame(at: 10))

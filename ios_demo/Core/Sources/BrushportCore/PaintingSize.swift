@@ -1,15 +1,16 @@
-import BrushportCore
-
 /// How large a painting is to be.
-enum PaintingSize: Hashable, Identifiable {
+public enum PaintingSize: Sendable, Hashable, Identifiable {
+    /// As large as the model's own pictures.
     case model
+    /// With a longer side of so many pixels.
     case pixels(Int)
+    /// As large as the photo.
     case full
 
-    var id: Self { self }
+    public var id: Self { self }
 
     /// The longer side in pixels, for a model of `manifest`.
-    func longSide(for manifest: Manifest) -> Int {
+    public func longSide(for manifest: Manifest) -> Int {
         switch self {
         case .model: max(manifest.width, manifest.height)
         case .pixels(let side): side
@@ -18,12 +19,13 @@ enum PaintingSize: Hashable, Identifiable {
     }
 
     /// What there is to choose from: only a model with tiles paints more than its own size.
-    static func choices(for manifest: Manifest) -> [Self] {
+    public static func choices(for manifest: Manifest) -> [Self] {
         let own = max(manifest.width, manifest.height)
         return manifest.tiles == nil ? [.model] : [.model, .pixels(2 * own), .pixels(4 * own), .full]
     }
 
-    func label(for manifest: Manifest) -> String {
+    /// In words.
+    public func label(for manifest: Manifest) -> String {
         self == .full ? "Full size" : "\(longSide(for: manifest)) pixels"
     }
 }
