@@ -22,9 +22,12 @@ enum Memory {
 
     /// How many pixels a photo may have: it, its painting and a copy to be encoded take a third of what is free.
     static var mostPixels: Int {
-        max(1, Int(os_proc_available_memory()) / share / (pictures * Raster.pixelBytes))
+        let free = os_proc_available_memory()
+        return max(1, (free > 0 ? free : unlimited) / share / (pictures * Raster.pixelBytes))
     }
 
+    /// What counts as free where the system sets no limit and says 0: in the simulator, and on a Mac.
+    private static let unlimited = 1 << 30
     private static let share = 3
     private static let pictures = 3
 }
