@@ -23,14 +23,15 @@ final class Camera: NSObject, @unchecked Sendable {
         super.init()
     }
 
-    /// Asks for permission where that was not yet answered, and starts the frames. Throws ``PaintError``.
-    func start() async throws {
+    /// Asks for permission where that was not yet answered, and starts the frames, upright for a device held this way.
+    /// Throws ``PaintError``.
+    func start(_ orientation: AVCaptureVideoOrientation) async throws {
         guard await AVCaptureDevice.requestAccess(for: .video) else {
             throw PaintError("Without the permission to use the camera there is no picture; allow it in Settings.")
         }
         try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
             queue.async {
-                done.resume(with: Result { try self.open() })
+                done.resume(with: Result { try self.open(orientation) })
             }
         }
     }
@@ -42,15 +43,17 @@ final class Camera: NSObject, @unchecked Sendable {
 
     /// Turns frames upright for a device held this way.
     func turn(to orientation: AVCaptureVideoOrientation) {
-        queue.async {
-            guard let connection = self.output.connection(with: .video), connection.isVideoOrientationSupported,
-                connection.videoOrientation != orientation
-            else { return }
-            connection.videoOrientation = orientation
-        }
+        queue.async { self.setOrientation(orientation) }
     }
 
-    private func open() throws {
+    private func setOrientation(_ orientation: AVCaptureVideoOrientation) {
+        guard let connection = output.connection(with: .video), connection.isVideoOrientationSupported,
+            connection.videoOrientation != orientation
+        else { return }
+        connection.videoOrientation = orientation
+    }
+
+    private func open(_ orientation: AVCaptureVideoOrientation) throws {
         let wanted = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: position)
         guard let device = wanted ?? AVCaptureDevice.default(for: .video) else {
             throw PaintError("This device has no camera.")
@@ -68,6 +71,7 @@ final class Camera: NSObject, @unchecked Sendable {
             }
             session.addInput(input)
             session.addOutput(output)
+            setOrientation(orientation)
         } catch let error as PaintError {
             throw error
         } catch {

@@ -23,7 +23,7 @@ final class LiveModel: ObservableObject {
         do {
             let model = try await studio.store.model(on: studio.processor)
             let used = await model.used
-            try await camera.start()
+            try await camera.start(Self.orientation)
             for await frame in camera.frames {
                 let weights = brush.weights(count: model.manifest.styles.count)
                 let painted = try await model.paint(frame, weights: weights)
