@@ -53,6 +53,13 @@ final class Camera: NSObject, @unchecked Sendable {
         connection.videoOrientation = orientation
     }
 
+    /// Users expect to see themselves as in a mirror; frames come as others see them.
+    private func mirror(_ isMirrored: Bool) {
+        guard let connection = output.connection(with: .video), connection.isVideoMirroringSupported else { return }
+        connection.automaticallyAdjustsVideoMirroring = false  // else it is an error to set it
+        connection.isVideoMirrored = isMirrored
+    }
+
     private func open(_ orientation: AVCaptureVideoOrientation) throws {
         let wanted = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: position)
         guard let device = wanted ?? AVCaptureDevice.default(for: .video) else {
@@ -72,6 +79,7 @@ final class Camera: NSObject, @unchecked Sendable {
             session.addInput(input)
             session.addOutput(output)
             setOrientation(orientation)
+            mirror(device.position == .front)
         } catch let error as PaintError {
             throw error
         } catch {

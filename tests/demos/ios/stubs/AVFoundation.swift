@@ -13,6 +13,7 @@ public final class AVCaptureDevice {
 
     public enum Position: Int, Sendable { case unspecified, back, front }
 
+    public var position: Position { .unspecified }
     public static func `default`(for mediaType: AVMediaType) -> AVCaptureDevice? { nil }
     public static func `default`(
         _ deviceType: DeviceType, for mediaType: AVMediaType?, position: Position
@@ -58,6 +59,9 @@ public enum AVCaptureVideoOrientation: Int, Sendable {
 public final class AVCaptureConnection {
     public var isVideoOrientationSupported: Bool { true }
     public var videoOrientation: AVCaptureVideoOrientation = .portrait
+    public var isVideoMirroringSupported: Bool { true }
+    public var automaticallyAdjustsVideoMirroring = true
+    public var isVideoMirrored = false
 }
 
 // developer.apple.com/documentation/avfoundation/avcapturesession
