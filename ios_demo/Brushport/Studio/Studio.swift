@@ -140,13 +140,17 @@ final class Studio: ObservableObject {
         work?.cancel()
         progress = Progress()
         work = Task {
+            var failure: (any Error)?
             do {
                 try await next()
             } catch {
-                report(error)
+                failure = error
             }
-            if !Task.isCancelled {
-                progress = nil
+            // Of work that was ended, nobody wants to hear, and progress is that of the next.
+            guard !Task.isCancelled else { return }
+            progress = nil
+            if let failure {
+                report(failure)
             }
         }
     }
