@@ -36,6 +36,7 @@ final class Studio: ObservableObject {
     private var onEasel: Raster?
     private var painted: Raster?
     private var isShrunk = false  // to what memory holds
+    private var isStopped = false  // so that the same brush paints again
     private var work: Task<Void, Never>?
 
     private static let screen = 2048  // pixels a side, enough for any device
@@ -73,7 +74,7 @@ final class Studio: ObservableObject {
     }
 
     func choose(_ wanted: Brush) {
-        guard wanted != brush else { return }
+        guard wanted != brush || isStopped else { return }
         brush = wanted
         repaint()
     }
@@ -94,6 +95,7 @@ final class Studio: ObservableObject {
 
     /// Stops painting.
     func stop() {
+        isStopped = isStopped || progress != nil
         work?.cancel()
         work = nil
         progress = nil
@@ -138,6 +140,7 @@ final class Studio: ObservableObject {
     /// Ends the work at hand and begins `next`.
     private func start(_ next: @escaping @MainActor () async throws -> Void) {
         work?.cancel()
+        isStopped = false
         progress = Progress()
         work = Task {
             var failure: (any Error)?
