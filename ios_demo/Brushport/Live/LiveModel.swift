@@ -8,6 +8,8 @@ import UIKit
 final class LiveModel: ObservableObject {
     @Published private(set) var picture: Picture?
     @Published private(set) var status = ""
+    /// Whether no picture is to be waited for.
+    @Published private(set) var hasFailed = false
     @Published var brush = Brush()
     @Published var problem: PaintError?
 
@@ -18,6 +20,7 @@ final class LiveModel: ObservableObject {
 
     /// Paints frames, of what the user looks at or of the user, until the task is canceled.
     func run(_ studio: Studio, facesUser: Bool) async {
+        hasFailed = false
         let camera = Camera(facesUser ? .front : .back)
         defer { camera.stop() }
         do {
@@ -31,7 +34,8 @@ final class LiveModel: ObservableObject {
                 camera.turn(to: Self.orientation)
             }
         } catch {
-            problem = PaintError(error)
+            guard let found = PaintError(error) else { return }
+            (problem, hasFailed) = (found, true)
         }
     }
 

@@ -53,7 +53,7 @@ struct LiveView: View {
                 Image(decorative: picture.cgImage, scale: 1)
                     .resizable()
                     .aspectRatio(contentMode: .fit)
-            } else if live.problem == nil {
+            } else if !live.hasFailed {
                 ProgressView()
             }
         }
