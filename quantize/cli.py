@@ -15,7 +15,16 @@ from validate.command import console, parse_range, parse_size, reporting_errors,
 from validate.errors import BrushportError
 
 HELD_OUT_PHOTOS = 3
-PRUNING = {"model", "prune", "calibration", "output", "steps", "size", "value_range"}  # options that go together
+PRUNING = {
+    "model",
+    "prune",
+    "student",
+    "calibration",
+    "output",
+    "steps",
+    "size",
+    "value_range",
+}  # options that go together
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 
@@ -56,6 +65,9 @@ def quantize(
         typer.Option(help="Quantize nothing: remove channels until this share of the work is left, and distill."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="--prune: steps of distillation; default 1600.")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="--prune: what an earlier --prune wrote; it learns on, nothing more is removed.")
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="--prune: N or HxW in pixels; needed when the model leaves it open.")
     ] = None,
@@ -67,9 +79,9 @@ def quantize(
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
     if prune is not None:
         choices = {"size": parse_size(size), "value_range": parse_range(value_range)}
-        prune_model(model, prune, given, photos=calibration, output=output, steps=steps, **choices)
+        prune_model(model, prune, given, student=student, photos=calibration, output=output, steps=steps, **choices)
         return
-    if stray := sorted(given & {"steps", "size"}):
+    if stray := sorted(given & {"steps", "size", "student"}):
         raise BrushportError(f"--{stray[0]} means nothing without --prune; leave it out.")
     import onnx_ir as ir
 

@@ -16,7 +16,7 @@ from training.distill import Watch, distill
 from training.hub_batches import HubBatches, Photos
 from training.hub_network import HubNetwork
 from training.likeness import Likeness, Score, compare
-from training.prune import Thinned, prune_network
+from training.prune import Pruned, Thinned, Work, prune_network
 from validate.errors import BrushportError
 from validate.files import replacing
 from validate.onnx_files import read_metadata, read_model
@@ -26,6 +26,7 @@ CROP = 256  # pixels of a side that distillation sees at a time
 STEPS = 1600
 BATCH = 1
 LEARNING_RATE = 1.5e-3
+CONTINUED_RATE = 7e-4  # for a student that has learned before: what it knows is not to be shaken off
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,12 @@ def prune_hub(
     share: float,
     folder: Path,
     *,
+    student: Hub | None = None,
     photos: Path | None = None,
     steps: int = STEPS,
     crop: int = CROP,
     batch: int = BATCH,
-    learning_rate: float = LEARNING_RATE,
+    learning_rate: float | None = None,
     seed: int = 0,
     checkpoint_every: int = 100,
     watch: Watch = lambda done, loss: None,
@@ -61,6 +63,7 @@ def prune_hub(
 ) -> Shrunk:
     """Remove channels of ``hub`` until ``share`` of its multiply-accumulates are left, and distill for ``steps``.
 
+    ``student`` is a hub that an earlier call gave: nothing is removed then, it learns on, from ``CONTINUED_RATE`` down.
     ``photos`` is a folder to learn on, scikit-image's own for None; a few of them are only judged by. ``folder`` keeps
     what an interrupted run needs: called again with the same settings, it goes on from there. ``report`` is told each
     step as it begins, ``watch`` every step of distillation (:func:`training.distill.distill`). Raises
@@ -69,6 +72,8 @@ def prune_hub(
     """
     if not 0 < share < 1:
         raise BrushportError(f"--prune {share:g} is to be the share of the work that is left, between 0 and 1.")
+    if learning_rate is None:
+        learning_rate = LEARNING_RATE if student is None else CONTINUED_RATE
     report("reading the network")
     dense = HubNetwork(hub.model).requires_grad_(True)
     likeness = Likeness(hub.outputs)
@@ -83,12 +88,17 @@ def prune_hub(
         "learning_rate": learning_rate,
         "seed": seed,
     }
+    if student is not None:
+        settings["student"] = _digest(student.model)
     start = folder / "start.onnx"
     facts = _facts(folder, settings)
     if facts is None:
-        measured = HubBatches(hub.inputs, known.learned, crop, 2, seed)
-        samples = [measured(index) for index in range(MEASURED_BATCHES)]
-        pruned = prune_network(dense, share, samples, likeness, report=report)
+        if student is None:
+            measured = HubBatches(hub.inputs, known.learned, crop, 2, seed)
+            samples = [measured(index) for index in range(MEASURED_BATCHES)]
+            pruned = prune_network(dense, share, samples, likeness, report=report)
+        else:
+            pruned = _pruned_before(dense, hub, student, share)
         facts = {
             "settings": settings,
             "macs": [pruned.macs_before, pruned.macs_after],
@@ -98,12 +108,12 @@ def prune_hub(
             ir.save(pruned.network.to_model(), path)
         with replacing(folder / "facts.json") as path:
             path.write_text(json.dumps(facts, indent=1))
-    student = HubNetwork(read_model(start))
+    network = HubNetwork(read_model(start))
     dense.requires_grad_(False)
     report(f"distilling, {steps} steps")
-    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + 1)
+    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + (1 if student is None else 2))
     distill(
-        student,
+        network,
         dense,
         batches,
         likeness,
@@ -114,8 +124,8 @@ def prune_hub(
         watch=watch,
     )
     report("judging")
-    score = compare(dense, student, hub.outputs, batches.whole(known.judged))
-    model = student.to_model()
+    score = compare(dense, network, hub.outputs, batches.whole(known.judged))
+    model = network.to_model()
     if "default_size" in read_metadata(model):
         open_size(model)
     return Shrunk(
@@ -126,6 +136,21 @@ def prune_hub(
         score,
         len(known.judged),
     )
+
+
+def _pruned_before(dense: HubNetwork, hub: Hub, student: Hub, share: float) -> Pruned:
+    """``student`` as pruning would give it, if it is one of ``hub``; raises :class:`BrushportError` if it is not."""
+    ports = [[(port.name, port.shape) for port in (*one.inputs, *one.outputs)] for one in (hub, student)]
+    if ports[0] != ports[1]:
+        raise BrushportError(f"'{student.name}' takes and gives other tensors than '{hub.name}', so it is no student.")
+    network = HubNetwork(student.model)
+    before, after = Work(dense).total(), Work(network).total()
+    if after > share * before:
+        raise BrushportError(
+            f"'{student.name}' has {after / before:.1%} of the work of '{hub.name}', more than --prune {share:g}; "
+            "leave --student out to prune further."
+        )
+    return Pruned(network, before, after, ())
 
 
 def open_size(model: ir.Model) -> None:

@@ -25,6 +25,7 @@ def prune(
     model: str,
     share: float,
     *,
+    student: str | None = None,
     photos: Path | None = None,
     output: Path | None = None,
     steps: int | None = None,
@@ -33,13 +34,16 @@ def prune(
 ) -> Path:
     """Prune ``model`` (a zoo name, an ONNX file, a training run), write it to ``output`` and say what it costs.
 
-    ``output`` is NAME-pruned.onnx by default. An interrupted run leaves a folder beside it and goes on from there when
-    it is called again. Raises :class:`BrushportError` for what a user can put right.
+    ``student`` is what an earlier call wrote, to learn on. ``output`` is NAME-pruned.onnx by default. An interrupted
+    run leaves a folder beside it and goes on from there when it is called again. Raises :class:`BrushportError` for
+    what a user can put right.
     """
     hub = load_hub(model, size=size, value_range=value_range)
+    learner = None if student is None else load_hub(student, size=size, value_range=value_range)
     output = output or Path(f"{hub.name}-pruned.onnx")
-    if output.exists() and hub.source and output.samefile(hub.source):
-        raise BrushportError(f"{output} is the model itself; choose another --output.")
+    for known in (hub, learner):
+        if known and output.exists() and known.source and output.samefile(known.source):
+            raise BrushportError(f"{output} is the model itself; choose another --output.")
     folder = output.with_name(f"{output.stem}-run")
     steps = STEPS if steps is None else steps
     with _bar() as bar:
@@ -47,6 +51,7 @@ def prune(
             hub,
             share,
             folder,
+            student=learner,
             photos=photos,
             steps=steps,
             watch=_watching(bar, steps),

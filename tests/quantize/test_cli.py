@@ -128,7 +128,8 @@ def test_prune_takes_what_export_takes(command, monkeypatch):
     seen = []
     monkeypatch.setattr("training.shrink_command.prune", lambda *args, **options: seen.append((args, options)))
     assert command("unet", "--prune", 0.5)[0] == 0
-    assert seen == [(("unet", 0.5), {"photos": None, "output": None, "steps": None, "size": None, "value_range": None})]
+    names = ("student", "photos", "output", "steps", "size", "value_range")
+    assert seen == [(("unet", 0.5), dict.fromkeys(names))]
 
 
 @pytest.mark.parametrize("arguments", [["--learn", "2"], ["--prune", "0.5"]])

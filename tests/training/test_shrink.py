@@ -50,6 +50,22 @@ def test_the_pruned_hub_is_smaller_and_paints_what_the_dense_one_does(hub, photo
     np.testing.assert_allclose(in_onnxruntime(result.model, sample)[0], expected, atol=1e-5)
 
 
+def test_a_student_learns_on_and_loses_no_more_channels(hub, photos, tmp_path):
+    first = prune_hub(hub, 0.4, tmp_path / "first", photos=photos, steps=40)
+    ir.save(first.model, tmp_path / "first.onnx")
+    student = load_hub(tmp_path / "first.onnx")
+    told = []
+    second = prune_hub(hub, 0.4, tmp_path / "second", student=student, photos=photos, steps=40, report=told.append)
+    assert told == ["reading the network", "distilling, 40 steps", "judging"]
+    assert (second.macs_before, second.macs_after) == (first.macs_before, first.macs_after)
+    assert second.score.psnr > first.score.psnr
+    with pytest.raises(BrushportError, match=r"more than --prune 0.2; leave --student out"):
+        prune_hub(hub, 0.2, tmp_path / "further", student=student, photos=photos, steps=1)
+    save_painter(tmp_path / "other.onnx", size=(64, 64))
+    with pytest.raises(BrushportError, match="so it is no student"):
+        prune_hub(hub, 0.4, tmp_path / "other", student=load_hub(tmp_path / "other.onnx"), photos=photos, steps=1)
+
+
 def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(hub, photos, tmp_path):
     settings = {"photos": photos, "steps": 24, "checkpoint_every": 8}
     whole = prune_hub(hub, 0.6, tmp_path / "whole", **settings)
