@@ -19,7 +19,7 @@ def test_the_picture_shows_more_plans_than_the_search_needs_and_marks_the_chosen
     assert len(short.trials) == 1 < len(result.trials)
     assert {trial.score.photos for trial in result.trials} == {result.calibration_score.photos}
     assert result.chosen in result.trials
-    assert len({trial.floats for trial in result.trials}) == len(result.trials)
+    assert len({(trial.floats, trial.score) for trial in result.trials}) == len(result.trials)  # none is tried twice
     sizes = {trial.weight_bytes for trial in result.trials}
     assert len(sizes) > 1
     draw_pareto(tmp_path / "pareto.png", result, "net")
