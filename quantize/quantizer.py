@@ -248,11 +248,11 @@ def quantize_hub(
                 chosen = measure(floats)
         if survey or chosen.excess > ENOUGH:
             chosen = searched(chosen)
-            if hybrid and (chosen.excess > 1 or chosen.share < aim.share) and aim.share:
+            if hybrid and aim.share and (chosen.excess > 1 or chosen.share < aim.share):
                 report("measuring what rounding more at run time costs")
                 more = _dynamic_costs(prepared, macs, costs, sensitivity, FORCED_FROM, WORTH_FORCED, MUCH_SLOWER)
-                before = chosen, dynamic
                 if more:
+                    before = chosen, dynamic
                     dynamic, costs = dynamic | frozenset(more), costs | more
                     known.clear()
                     chosen = searched(measure(floats))

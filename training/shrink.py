@@ -111,7 +111,8 @@ def prune_hub(
     network = HubNetwork(read_model(start))
     dense.requires_grad_(False)
     report(f"distilling, {steps} steps")
-    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + (1 if student is None else 2))
+    unseen = 1 if student is None else 2  # a student does not begin with the crops that it began with before
+    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + unseen)
     distill(
         network,
         dense,

@@ -20,7 +20,7 @@ from export.hub.passes.rewrite import attribute, constant, dims, float_constant,
 from validate.errors import UnsupportedError
 from validate.ports import GIVEN, MEASURED, STATISTICS, Port
 
-NORMS = ("InstanceNormalization",)
+NORM = "InstanceNormalization"  # every spelling that is one has become this operator in the hub
 LEAST_HALF = 2.0**-14  # the smallest normal number of fp16: a variance below it would count as none
 
 
@@ -66,7 +66,7 @@ class _Spelling:
                 f"Node '{node.name}' (GroupNormalization): a file for tiles cannot hold it; export without --tiles."
             )
         level = max((self._levels.get(value, 0) for value in node.inputs if value is not None), default=0)
-        moments = 2 if node.op_type in NORMS else int(_is_plane_mean(node))
+        moments = 2 if node.op_type == NORM else int(_is_plane_mean(node))
         if moments:
             level += 1
             self.layers.append({"channels": node.inputs[0].shape[1], "moments": moments, "level": level})

@@ -82,7 +82,7 @@ def test_a_share_that_is_asked_for_is_reached_by_rounding_more_at_run_time(model
     assert result.int8_share >= asked > plain.int8_share
     assert result.dynamic_share > plain.dynamic_share
     assert result.calibration_score.ssim >= aim
-    assert run(result.model, feeds[0])[0].shape == run(model, feeds[0])[0].shape
+    assert decibels(run(model, feeds[0])[0], run(result.model, feeds[0])[0]) > 20
     with pytest.raises(UnsupportedError, match=r"where --min-share 1 is asked for"):
         quantize_hub(model, feeds, **fixed, aim=Aim(0.999, share=1.0))
     with pytest.raises(UnsupportedError, match=r"where --min-share .* is asked for"):
