@@ -30,6 +30,9 @@ def train(
     encoder_weights: Annotated[
         str, typer.Option(help="mobilenetv3's start: 'torchvision', a file of weights, or 'none'.")
     ] = "torchvision",
+    start_from: Annotated[
+        Path | None, typer.Option("--start", help="Begin with the weights of this model.onnx of the same network.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Length of the run.")] = 20_000,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes if that is sooner.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Photos a step.")] = 4,
@@ -39,6 +42,9 @@ def train(
     content_weight: Annotated[float, typer.Option(min=0, help="How much of the photo stays.")] = 1.0,
     style_weight: Annotated[float, typer.Option(min=0, help="How strong the painting is.")] = 10.0,
     tv_weight: Annotated[float, typer.Option(min=0, help="How smooth the result is.")] = 1.0,
+    steady_weight: Annotated[
+        float, typer.Option(min=0, help="How little rounding and grain may change: for int8 and steady video.")
+    ] = 0.0,
     learning_rate: Annotated[float, typer.Option(min=0, help="Adam's, decayed to zero as a cosine.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Same seed, same run.")] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read photos.")] = 1,
@@ -87,6 +93,7 @@ def train(
             network=network,
             vgg=vgg,
             encoder_weights=encoder_weights,
+            start=None if start_from is None else str(start_from.resolve()),
             steps=steps,
             minutes=minutes,
             batch=batch,
@@ -96,6 +103,7 @@ def train(
             content_weight=content_weight,
             style_weight=style_weight,
             tv_weight=tv_weight,
+            steady_weight=steady_weight,
             learning_rate=learning_rate,
             seed=seed,
             workers=workers,

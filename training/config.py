@@ -18,6 +18,7 @@ class Config:
     style_names: list[str] = field(default_factory=list)
     vgg: str = "vgg16"
     encoder_weights: str = "torchvision"
+    start: str | None = None
     steps: int = 20_000
     minutes: float | None = None
     batch: int = 4
@@ -28,6 +29,7 @@ class Config:
     content_weight: float = 1.0
     style_weight: float = 10.0
     tv_weight: float = 1.0
+    steady_weight: float = 0.0
     learning_rate: float = 1e-3
     seed: int = 0
     workers: int = 1

@@ -49,12 +49,21 @@ def load(photo: Path | np.ndarray, size: tuple[int, int]) -> np.ndarray:
 class HubBatches:
     """Batch number ``step`` of a run: ``batch`` crops of ``crop`` pixels, and style weights where the hub takes them.
 
-    Half of the styles are pure, half are random blends. All randomness comes from ``seed`` and the step, so that a
-    resumed run sees the same ones. ``inputs`` are the hub's ports: one picture, and ``style`` of (1, N) or not.
-    Raises :class:`UnsupportedError` for a hub that takes anything else.
+    Half of the styles are pure, half are random blends. From step number ``whole_from`` on, photos come whole. All
+    randomness comes from ``seed`` and the step, so that a resumed run sees the same ones. ``inputs`` are the hub's
+    ports: one picture, and ``style`` of (1, N) or not. Raises :class:`UnsupportedError` for a hub that takes anything
+    else.
     """
 
-    def __init__(self, inputs: Sequence[Port], photos: Sequence, crop: int | None, batch: int, seed: int = 0):
+    def __init__(
+        self,
+        inputs: Sequence[Port],
+        photos: Sequence,
+        crop: int | None,
+        batch: int,
+        seed: int = 0,
+        whole_from: int | None = None,
+    ):
         pictures = [port for port in inputs if port.is_image]
         others = [port for port in inputs if not port.is_image and not (port.name == STYLE and len(port.shape) == 2)]
         if len(pictures) != 1 or others:
@@ -65,18 +74,19 @@ class HubBatches:
         self.inputs, self.picture = list(inputs), pictures[0]
         self.size = self.picture.shape[2:]
         self.crop = tuple(min(side, crop or side) for side in self.size)
-        self.photos, self.batch, self.seed = photos, batch, seed
+        self.photos, self.batch, self.seed, self.whole_from = photos, batch, seed, whole_from
 
     def __call__(self, step: int) -> tuple[torch.Tensor, ...]:
         """The hub's inputs, each of ``batch`` rows."""
         random = np.random.default_rng((self.seed, step))
-        rows = [self._row(random) for _ in range(self.batch)]
+        whole = self.whole_from is not None and step >= self.whole_from
+        rows = [self._row(random, self.size if whole else self.crop) for _ in range(self.batch)]
         return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
-    def _row(self, random: np.random.Generator) -> list[torch.Tensor]:
+    def _row(self, random: np.random.Generator, crop: tuple[int, int]) -> list[torch.Tensor]:
         photo = load(self.photos[random.integers(len(self.photos))], self.size)
-        top, left = (int(random.integers(side - cut + 1)) for side, cut in zip(self.size, self.crop, strict=True))
-        cut = photo[top : top + self.crop[0], left : left + self.crop[1]]
+        top, left = (int(random.integers(side - cut + 1)) for side, cut in zip(self.size, crop, strict=True))
+        cut = photo[top : top + crop[0], left : left + crop[1]]
         if random.random() < 0.5:
             cut = cut[:, ::-1]
         picture = to_tensor(cut, self.picture)

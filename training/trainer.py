@@ -2,6 +2,7 @@
 
 import csv
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from training.data import PhotoBatches, list_photos, read_picture
 from training.losses import content_loss, grams_of, style_loss, total_variation
 from training.networks import NETWORKS
 from training.perceptual import load_perceptual
+from training.start import load_start
+from training.steady import rounding_noise, unsteadiness
 from validate.errors import BrushportError
 from validate.files import replacing
 
@@ -61,10 +64,13 @@ class Trainer:
         self.samples = self._read_samples(shown)
         self.network = NETWORKS[config.network](len(config.styles)).to(self.device, memory_format=torch.channels_last)
         checkpoint = self._load_checkpoint()
-        if config.network == "mobilenetv3" and config.encoder_weights != "none":
+        if config.network == "mobilenetv3" and (config.encoder_weights != "none" or config.start):
             self.network.freeze_encoder()
-            if checkpoint is None:
+            if checkpoint is None and not config.start:
                 self.network.load_encoder(config.encoder_weights)
+        if config.start and checkpoint is None:
+            load_start(self.network, Path(config.start))
+        self.names = (*LOSSES, "steady") if config.steady_weight else LOSSES
         self.eyes = load_perceptual(config.vgg).to(self.device, memory_format=torch.channels_last)
         self.targets = self._style_targets()
         self.optimizer = torch.optim.Adam(
@@ -116,8 +122,11 @@ class Trainer:
         """The weighted losses of (B, 3, S, S) photos painted in ``styles`` (B,)."""
         config = self.config
         weights = F.one_hot(styles, len(config.styles)).float()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+        # bfloat16 disturbs more than what --steady is to bear, so the network then computes in float32.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp and not config.steady_weight):
             painting = self.network(photos, weights).float()
+            steady = self.unsteadiness(painting, photos, weights) if config.steady_weight else painting.new_zeros(())
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             output, photos = self.same_window(painting, photos)
             with torch.no_grad():
                 content = self.eyes(photos).content
@@ -132,8 +141,15 @@ class Trainer:
             "content": config.content_weight * loss_content,
             "style": config.style_weight * style / len(config.style_scales),
             "tv": config.tv_weight * total_variation(output),
+            "steady": config.steady_weight * steady,
         }
         return {"total": sum(parts.values()), **parts}
+
+    def unsteadiness(self, painting: torch.Tensor, photos: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """How far ``painting`` (B, 3, S, S) is from that with noise in it (:mod:`training.steady`)."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        with rounding_noise(self.network, generator):
+            return unsteadiness(painting, self.network(photos, weights).float())
 
     def same_window(self, *pictures: torch.Tensor) -> list[torch.Tensor]:
         """The same random square of ``window`` pixels out of each of ``pictures`` (B, 3, S, S).
@@ -180,7 +196,7 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
             self.optimizer.step()
             self.step, self.seconds = self.step + 1, time.monotonic() - started
-            self.history.append([self.step, *(round(losses[name].item(), 6) for name in LOSSES)])
+            self.history.append([self.step, *(round(losses[name].item(), 6) for name in self.names)])
             if progress:
                 progress.update(task, completed=self.step, loss=f"loss {self.history[-1][1]:.3f}")
             if self.step % config.checkpoint_every == 0:
@@ -200,9 +216,9 @@ class Trainer:
         with replacing(self.folder / "checkpoint.pt") as path:
             torch.save(state, path)
         with replacing(self.folder / "loss.csv") as path, path.open("w", newline="") as file:
-            csv.writer(file).writerows([("step", *LOSSES), *self.history])
+            csv.writer(file).writerows([("step", *self.names), *self.history])
         with replacing(self.folder / "loss.png") as path:
-            plot_losses(self.history, path)
+            plot_losses(self.history, self.names, path)
         if len(self.samples):
             with replacing(self.folder / "samples.png") as path:
                 save_image(self.sample_grid(), path)
@@ -243,15 +259,15 @@ class Trainer:
         return path
 
 
-def plot_losses(history: list[list[float]], path: Path) -> None:
-    """Draw each weighted loss over the steps, smoothed over about a hundredth of the run, as PNG."""
+def plot_losses(history: list[list[float]], names: Sequence[str], path: Path) -> None:
+    """Draw the losses called ``names`` over the steps, smoothed over about a hundredth of the run, as PNG."""
     import matplotlib.pyplot as plt
     import numpy as np
 
-    rows = np.array(history, dtype=float).reshape(-1, 1 + len(LOSSES))
+    rows = np.array(history, dtype=float).reshape(-1, 1 + len(names))
     window = max(1, len(rows) // 100)
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for column, name in enumerate(LOSSES, start=1):
+    for column, name in enumerate(names, start=1):
         smooth = np.convolve(rows[:, column], np.ones(window) / window, mode="valid")
         axes.plot(rows[window - 1 :, 0], smooth, label=name)
     axes.set(xlabel="step", ylabel="weighted loss", yscale="log")

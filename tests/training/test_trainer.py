@@ -50,6 +50,22 @@ def test_the_loss_falls_and_the_run_leaves_everything(tmp_path, vgg_file, photos
     assert torch.allclose(torch.from_numpy(painted), expected, atol=1e-4)
 
 
+def test_a_run_that_begins_trained_and_is_to_be_steady_becomes_steadier(tmp_path, vgg_file, photos, paintings):
+    first = Trainer(config(vgg_file, photos, paintings, steps=2), tmp_path / "first")
+    (tmp_path / "first").mkdir()
+    first.train()
+    start, folder = first.write_onnx(), tmp_path / "steady"
+    trainer = Trainer(config(vgg_file, photos, paintings, start=str(start), steady_weight=30.0), folder)
+    folder.mkdir()
+    before = [parameter.clone() for parameter in trainer.network.parameters()]
+    for one, other in zip(before, first.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+    trainer.train()
+    steady = [row[1 + trainer.names.index("steady")] for row in trainer.history]
+    assert sum(steady[-10:]) < 0.8 * sum(steady[:10])
+    assert curve_names(folder) == ["step", "total", "content", "style", "tv", "steady"]
+
+
 def test_held_out_photos_are_never_trained_on(tmp_path, vgg_file, photos, paintings):
     trainer = Trainer(config(vgg_file, photos, paintings, samples=2), tmp_path)
     assert len(trainer.samples) == 2
@@ -74,6 +90,11 @@ def run(*arguments):
 def curve(folder):
     with (folder / "loss.csv").open() as file:
         return [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
+
+
+def curve_names(folder):
+    with (folder / "loss.csv").open() as file:
+        return next(csv.reader(file))
 
 
 def test_a_killed_run_resumes_on_the_same_curve(tmp_path, vgg_file, photos, paintings):
