@@ -7,31 +7,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
-import numpy as np
 import onnx_ir as ir
 
 from quantize.bias import correct_biases
+from quantize.candidates import Candidates, Span, spans_of
 from quantize.closest import closest_weights
-from quantize.dynamic import estimate, is_hybrid, make_dynamic
+from quantize.dynamic import estimate, is_hybrid
 from quantize.gates import gates
 from quantize.graph import name_nodes
 from quantize.headroom import with_headroom
 from quantize.judge import Aim, Judge, Score
 from quantize.macs import count_macs
-from quantize.plan import ENOUGH, PlanRow, Trial, explore, overlaps, search
+from quantize.plan import ENOUGH, PlanRow, Trial
 from quantize.planfile import DYNAMIC, FLOAT, INT8, Plan, Range
 from quantize.ports import ports_of, range_of
 from quantize.prepare import Prepared, prepare
-from quantize.qdq import calibrated_values, insert_qdq, why_not
+from quantize.qdq import calibrated_values, why_not
 from quantize.ranges import METHODS, Histogram, calibrate
 from quantize.runtime import Sample
-from quantize.sensitivity import Sensitivity, neighbors
+from quantize.sensitivity import Sensitivity
 from validate.errors import BrushportError, UnsupportedError
 from validate.ports import Port
 
 JUDGED_PHOTOS = 8  # calibration photos that plans are tried on
 PREPARED_PHOTOS = 4  # of those, photos that the preparation looks at
-RANGED_PHOTOS = 4  # of those, photos on which methods are compared
 ROUNDED_PHOTOS = 8  # calibration photos that plans are not tried on, by which weights are rounded
 CORRECTED_PHOTOS = 4  # of those, photos that biases are corrected by
 DYNAMIC_FROM, WORTH_DYNAMIC = 0.1, 0.5  # of the aim, that a node costs before it is dynamic; of it, that is left then
@@ -39,8 +38,6 @@ SLOWER = 0.25  # of a node's work, that rounding at run time may cost more time 
 # The same where a share of int8 is asked for that is not to be had so.
 FORCED_FROM, WORTH_FORCED, MUCH_SLOWER = 0.002, 0.9, float("inf")
 RANGED_NODES = 6  # those that cost most, of whose tensors every method is tried
-HOPELESS = 1.3  # times the loss that the aim allows, as the first photos have it: the others need not be run
-Span = tuple[float, float]  # low and high
 OLDEST_OPSET = 13  # QuantizeLinear along an axis
 
 
@@ -159,113 +156,40 @@ def quantize_hub(
     ranges = {method: _ranges(histograms, method, inputs, plan) for method in METHODS}
     work = {name: macs[name] for name in names}
     total = max(sum(macs.values()), 1)
-
-    dynamic: frozenset[str] = frozenset() if plan is None else plan.named(DYNAMIC)
-
-    def quantized(floats: frozenset[str], spans: dict[str, Span]) -> ir.Model:
-        rounded = [name for name in names if name not in floats]
-        at_run_time = dynamic - floats - (set(names) if static else set())
-        fixed = [name for name in rounded if name not in at_run_time]
-        made = insert_qdq(prepared, fixed, spans, dynamic, static, closest)
-        return make_dynamic(made, sorted(at_run_time), closest) if at_run_time else made
-
-    def best_method(floats: frozenset[str]) -> str:
-        report("choosing ranges")
-        spans = {method: _spans(ranges[method]) for method in METHODS}
-        return min(METHODS, key=lambda method: aim.excess(judge.score(quantized(floats, spans[method]), RANGED_PHOTOS)))
-
-    trials: dict[tuple[frozenset[str], frozenset[str]], Trial] = {}  # by what stays float and what is dynamic
-    known: list[tuple[float, float]] = []  # losses on the first photos and on all, of trials that saw all
-
-    def whole(glance: float) -> float:
-        """What a loss on the first photos comes to on all of them, going by the trial that lost most nearly as much."""
-        usable = [(few, every) for few, every in known if few > 0 and np.isfinite(every)]
-        if not usable or not 0 < glance < np.inf:
-            return glance
-        few, every = min(usable, key=lambda pair: abs(np.log(pair[0] / glance)))
-        return glance * every / few
-
-    def measure(floats: frozenset[str]) -> Trial:
-        glances: list[float] = []
-
-        def hopeless(glance: Score) -> bool:
-            glances.append(aim.excess(glance))
-            return bool(floats and trials) and not patient and whole(glances[0]) > HOPELESS
-
-        report(f"choosing convolutions, trial {len(trials) + 1}")
-        made = quantized(floats, _spans(chosen_ranges))
-        score = judge.score(made, hopeless=hopeless)
-        excess = aim.excess(score)
-        if score.photos < len(first):
-            excess = whole(excess)
-        elif glances:
-            known.append((glances[0], excess))
-        share = sum(macs for name, macs in work.items() if name not in floats) / total
-        trials[floats, dynamic] = Trial(floats, share, _weight_bytes(made), score, excess)
-        return trials[floats, dynamic]
-
-    def searched(start: Trial) -> Trial:
-        report("measuring what int8 costs neighbors")
-        pairs = [pair for pair in neighbors(prepared, names) if dynamic.isdisjoint(pair)]
-        shared = overlaps(pairs, costs, sensitivity.cost)
-        found = search(start, costs, work, measure, shared, least=aim.share)
-        if survey:
-            explore(costs, shared, work, measure, {floats for floats, at in trials if at == dynamic})
-        return found
-
-    patient = plan is not None or survey
-    floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8) - dynamic
-    method = best_method(floats)
-    chosen_ranges = dict(ranges[method])
-    chosen = measure(floats)
+    candidates = Candidates(
+        prepared, work, total, closest, judge, aim, static=static, patient=plan is not None or survey, report=report
+    )
+    candidates.dynamic = frozenset() if plan is None else plan.named(DYNAMIC)
+    floats = frozenset() if plan is None else frozenset(names) - plan.named(INT8) - candidates.dynamic
+    method = candidates.best_method(ranges, floats)
+    candidates.ranges = dict(ranges[method])
+    chosen = candidates.measure(floats)
     scores: dict[str, Score] = {}
     if plan is None:
-        sensitivity = Sensitivity(model, prepared, judge, _spans(chosen_ranges), aim, total, closest)
-        report("measuring what int8 costs")
-        sensitivity.calibrate(names, chosen.excess)
-        for index, name in enumerate(names, start=1):
-            report(f"measuring what int8 costs, convolution {index} of {len(names)}")
-            scores[name] = sensitivity.score([name])
-        costs = {name: sensitivity.scale * aim.excess(score) for name, score in scores.items()}
+        sensitivity = Sensitivity(model, prepared, judge, spans_of(candidates.ranges), aim, total, closest)
+        scores, costs = _measured(sensitivity, names, chosen, report)
         report("choosing ranges of the tensors that cost most")
         taken = {port.name for port in inputs}
         for name in sorted(names, key=lambda name: -costs[name])[:RANGED_NODES]:
             tensors_of = [t for t in calibrated_values(n for n in prepared.graph if n.name == name) if t not in taken]
             taken.update(tensors_of)
-            _choose_ranges(sensitivity, name, tensors_of, ranges, chosen_ranges, costs)
+            _choose_ranges(sensitivity, name, tensors_of, ranges, candidates.ranges, costs)
         report("leaving headroom")
-        grown = with_headroom(prepared, costs, _spans(chosen_ranges), _open(histograms, inputs))
-        chosen_ranges = {
+        grown = with_headroom(prepared, costs, spans_of(candidates.ranges), _open(histograms, inputs))
+        candidates.ranges = {
             tensor: (how, span) if grown[tensor] == span else (grown[tensor], grown[tensor])
-            for tensor, (how, span) in chosen_ranges.items()
+            for tensor, (how, span) in candidates.ranges.items()
         }
-        chosen = measure(floats)
-        if hybrid and chosen.excess > ENOUGH:
-            report("measuring what rounding at run time costs")
-            bearable = _dynamic_costs(prepared, macs, costs, sensitivity)
-            if bearable:
-                dynamic, costs = frozenset(bearable), costs | bearable
-                chosen = measure(floats)
-        if survey or chosen.excess > ENOUGH:
-            chosen = searched(chosen)
-            if hybrid and aim.share and (chosen.excess > 1 or chosen.share < aim.share):
-                report("measuring what rounding more at run time costs")
-                more = _dynamic_costs(prepared, macs, costs, sensitivity, FORCED_FROM, WORTH_FORCED, MUCH_SLOWER)
-                if more:
-                    before = chosen, dynamic
-                    dynamic, costs = dynamic | frozenset(more), costs | more
-                    known.clear()
-                    chosen = searched(measure(floats))
-                    if chosen.excess > 1:
-                        chosen, dynamic = before
-            _require(chosen, aim)
+        chosen = _planned(candidates, candidates.measure(floats), costs, sensitivity, macs, survey, hybrid)
 
-    result = quantized(chosen.floats, _spans(chosen_ranges))
+    dynamic = candidates.dynamic
+    result = candidates.hub(chosen.floats)
     report("correcting biases")
     corrected = correct_biases(result, prepared, first[:CORRECTED_PHOTOS])
     score, is_corrected = judge.score(corrected), False
     if aim.excess(score) < chosen.excess:
-        chosen = trials[chosen.floats, dynamic] = replace(chosen, score=score, excess=aim.excess(score))
+        chosen = replace(chosen, score=score, excess=aim.excess(score))
+        candidates.trials[chosen.floats, dynamic] = chosen
         result, is_corrected = corrected, True
     rows = tuple(
         _row(node, macs[node.name], reasons[node.name], chosen.floats, plan, scores.get(node.name), dynamic)
@@ -279,9 +203,59 @@ def quantize_hub(
     final = Judge(model, held_out, outputs).score(result) if held_out else None
     return QuantizeResult(
         result, rows, share, count, method, done, chosen.score, final,
-        aim, chosen_ranges, tuple(trials.values()),
+        aim, candidates.ranges, tuple(candidates.trials.values()),
         chosen, time.monotonic() - started, dynamic_share, preparation.apart,
     )  # fmt: skip
+
+
+def _measured(
+    sensitivity: Sensitivity, names: Sequence[str], all_int8: Trial, report: Callable[[str], None]
+) -> tuple[dict[str, Score], dict[str, float]]:
+    """How the picture is with each of ``names`` alone in int8, and what of the aim that costs."""
+    report("measuring what int8 costs")
+    sensitivity.calibrate(names, all_int8.excess)
+    scores = {}
+    for index, name in enumerate(names, start=1):
+        report(f"measuring what int8 costs, convolution {index} of {len(names)}")
+        scores[name] = sensitivity.score([name])
+    return scores, {name: sensitivity.scale * sensitivity.aim.excess(score) for name, score in scores.items()}
+
+
+def _planned(
+    candidates: Candidates,
+    chosen: Trial,
+    costs: dict[str, float],
+    sensitivity: Sensitivity,
+    macs: Mapping[str, int],
+    survey: bool,
+    hybrid: bool,
+) -> Trial:
+    """The plan that reaches the aim, from ``chosen`` on, everything in int8; with ``hybrid``, some at run time.
+
+    Raises :class:`UnsupportedError` where none does.
+    """
+    aim = candidates.aim
+    if hybrid and chosen.excess > ENOUGH:
+        candidates.report("measuring what rounding at run time costs")
+        bearable = _dynamic_costs(candidates.prepared, macs, costs, sensitivity)
+        if bearable:
+            candidates.dynamic, costs = frozenset(bearable), costs | bearable
+            chosen = candidates.measure(chosen.floats)
+    if survey or chosen.excess > ENOUGH:
+        chosen = candidates.search(chosen, costs, sensitivity, survey)
+        if hybrid and aim.share and (chosen.excess > 1 or chosen.share < aim.share):
+            candidates.report("measuring what rounding more at run time costs")
+            forced = FORCED_FROM, WORTH_FORCED, MUCH_SLOWER
+            more = _dynamic_costs(candidates.prepared, macs, costs, sensitivity, *forced)
+            if more:
+                before = chosen, candidates.dynamic
+                candidates.dynamic, costs = candidates.dynamic | frozenset(more), costs | more
+                candidates.forget_losses()
+                chosen = candidates.search(candidates.measure(frozenset()), costs, sensitivity, survey)
+                if chosen.excess > 1:
+                    chosen, candidates.dynamic = before
+    _require(chosen, aim)
+    return chosen
 
 
 def _check(model: ir.Model, names: list[str]) -> None:
@@ -311,10 +285,6 @@ def _require(best: Trial, aim: Aim) -> None:
         )
 
 
-def _weight_bytes(model: ir.Model) -> int:
-    return sum(value.const_value.nbytes for value in model.graph.initializers.values())
-
-
 def _described(row: PlanRow) -> dict:
     cost = {} if row.psnr is None or row.psnr == float("inf") else {"cost_db": round(row.psnr, 1)}
     return {"node": row.node, "op": row.op_type, "macs": row.macs, "precision": row.precision, **cost}
@@ -339,10 +309,6 @@ def _ranges(
         name: (chosen, histograms[name].span(chosen) if isinstance(chosen, str) else chosen)
         for name, chosen in stated.items()
     }
-
-
-def _spans(ranges: Mapping[str, tuple[Range, Span]]) -> dict[str, Span]:
-    return {name: span for name, (_, span) in ranges.items()}
 
 
 def _open(histograms: dict[str, Histogram], inputs: Sequence[Port]) -> dict[str, Histogram]:
@@ -385,10 +351,10 @@ def _choose_ranges(
         best = costs[node], before
         for method in METHODS:
             if ranges[method][tensor][1] != before[1]:
-                sensitivity.spans = _spans(chosen | {tensor: ranges[method][tensor]})
+                sensitivity.spans = spans_of(chosen | {tensor: ranges[method][tensor]})
                 best = min(best, (sensitivity.cost([node]), ranges[method][tensor]), key=lambda found: found[0])
         costs[node], chosen[tensor] = best
-    sensitivity.spans = _spans(chosen)
+    sensitivity.spans = spans_of(chosen)
 
 
 def _row(

@@ -207,7 +207,7 @@ def test_a_trial_that_is_given_up_counts_as_if_all_photos_had_been_seen(model, h
     compared = []
     for ssim in (0.985, 0.99, 0.993, 0.995):
         with monkeypatch.context() as hasty:
-            hasty.setattr("quantize.quantizer.HOPELESS", 0.0)  # each plan with floats is given up
+            hasty.setattr("quantize.candidates.HOPELESS", 0.0)  # each plan with floats is given up
             trials = quantize_hub(model, hardest_first, **ports(model), aim=Aim(ssim, 0.0)).trials
         given_up = {trial.floats: trial for trial in trials if trial.score.photos == GLANCE}
         if given_up:
