@@ -31,7 +31,8 @@ def train(
         str, typer.Option(help="mobilenetv3's start: 'torchvision', a file of weights, or 'none'.")
     ] = "torchvision",
     start_from: Annotated[
-        Path | None, typer.Option("--start", help="Begin with the weights of this model.onnx of the same network.")
+        str | None,
+        typer.Option("--start", help="Begin as a zoo network, or a model.onnx, of the same kind paints."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Length of the run.")] = 20_000,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes if that is sooner.")] = None,
@@ -63,6 +64,7 @@ def train(
     if window > crop:
         raise BrushportError(f"--window {window} does not fit into --crop {crop}; give a smaller one.")
     try:
+        from export.hub.source import find_model
         from training.config import Config
         from training.trainer import Trainer, progress_bar
     except ModuleNotFoundError as error:
@@ -93,7 +95,7 @@ def train(
             network=network,
             vgg=vgg,
             encoder_weights=encoder_weights,
-            start=None if start_from is None else str(start_from.resolve()),
+            start=None if start_from is None else str(find_model(start_from)[0].resolve()),
             steps=steps,
             minutes=minutes,
             batch=batch,

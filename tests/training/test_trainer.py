@@ -157,6 +157,7 @@ def test_damaged_runs_are_named(tmp_path, vgg_file, photos, paintings):
         (["--style", "nope.png"], "no photos were given"),
         ([], "no painting was given"),
         (["--crop", "100"], "not a multiple of 16"),
+        (["--style", "nope.png", "--content", ".", "--start", "unett"], "did you mean 'unet'"),
     ],
 )
 def test_the_command_answers_mistakes_in_one_sentence(arguments, sentence):
