@@ -8,6 +8,7 @@ from validate.command import unknown
 from validate.errors import BrushportError, short
 
 ZOO_FOLDER = Path(__file__).resolve().parent.parent / "zoo"
+PRUNED = "pruned"  # the folder in it of networks that were made from its own and are not exported unless named
 RUN_MODEL = "model.onnx"
 CHECKPOINT_SUFFIXES = (".pt", ".pth", ".ckpt")
 
@@ -15,6 +16,11 @@ CHECKPOINT_SUFFIXES = (".pt", ".pth", ".ckpt")
 def zoo_names() -> tuple[str, ...]:
     """The names of the networks that come with Brushport, sorted."""
     return tuple(sorted(path.stem for path in ZOO_FOLDER.glob("*.onnx")))
+
+
+def pruned_names() -> tuple[str, ...]:
+    """The names of the smaller networks that were pruned from these, sorted."""
+    return tuple(sorted(path.stem for path in (ZOO_FOLDER / PRUNED).glob("*.onnx")))
 
 
 def find_model(source: str | Path) -> tuple[Path, str]:
@@ -26,6 +32,8 @@ def find_model(source: str | Path) -> tuple[Path, str]:
     text = str(source)
     if isinstance(source, str) and text in zoo_names():
         return ZOO_FOLDER / f"{text}.onnx", text
+    if isinstance(source, str) and text in pruned_names():
+        return ZOO_FOLDER / PRUNED / f"{text}.onnx", text
     path = Path(source)
     try:
         if path.is_dir():
@@ -43,11 +51,11 @@ def find_model(source: str | Path) -> tuple[Path, str]:
         raise BrushportError(f"{text} is neither a file nor a folder; give an ONNX file.")
     if path.suffix or len(path.parts) > 1:
         raise BrushportError(f"There is no file {text}; give an ONNX file, a training run or {_zoo_list()}.")
-    raise unknown("model", short(text), zoo_names(), "an ONNX file or a training run's folder")
+    raise unknown("model", short(text), (*zoo_names(), *pruned_names()), "an ONNX file or a training run's folder")
 
 
 def _zoo_list() -> str:
-    names = zoo_names()
+    names = (*zoo_names(), *pruned_names())
     return f"one of the zoo's names ({', '.join(names)})" if names else "a zoo name"
 
 
