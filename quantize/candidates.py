@@ -59,7 +59,7 @@ class Candidates:
         """The Q/DQ hub of the plan that keeps ``floats``; activations are rounded to ``spans``, else to ``ranges``."""
         spans = spans_of(self.ranges) if spans is None else spans
         rounded = [name for name in self.work if name not in floats]
-        at_run_time = frozenset() if self.static else self.dynamic - floats
+        at_run_time = self.dynamic - floats - frozenset(self.work if self.static else ())
         fixed = [name for name in rounded if name not in at_run_time]
         made = insert_qdq(self.prepared, fixed, spans, self.dynamic, self.static, self.closest)
         return make_dynamic(made, sorted(at_run_time), self.closest) if at_run_time else made

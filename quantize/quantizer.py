@@ -278,6 +278,11 @@ def _require(best: Trial, aim: Aim) -> None:
             f"{aim.said_of(best.score)} is asked for; train what is rounded (--learn 300), lower --min-ssim, use fp16, "
             "or calibrate on photos like those it will see."
         )
+    if best.share < aim.share and not best.floats:
+        raise UnsupportedError(
+            f"All that can be int8 is {best.share:.1%} of this model's work, where --min-share {aim.share:g} is asked "
+            "for: the rest are operators that int8 has no kernel for; lower it."
+        )
     if best.share < aim.share:
         raise UnsupportedError(
             f"At {aim.said_of(best.score)}, {best.share:.1%} of this model's work can be in int8, where --min-share "

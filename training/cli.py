@@ -28,11 +28,11 @@ def train(
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     vgg: Annotated[str, typer.Option(help="'vgg16' (torchvision's, downloaded once) or a file of weights.")] = "vgg16",
     encoder_weights: Annotated[
-        str, typer.Option(help="mobilenetv3's start: 'torchvision', a file of weights, or 'none'.")
+        str, typer.Option(help="mobilenetv3's encoder without --start: 'torchvision', a file, or 'none'.")
     ] = "torchvision",
     start_from: Annotated[
         str | None,
-        typer.Option("--start", help="Begin as a zoo network, or a model.onnx, of the same kind paints."),
+        typer.Option("--start", help="Begin as a zoo network, run or model.onnx of this --network, style for style."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Length of the run.")] = 20_000,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes if that is sooner.")] = None,
@@ -44,7 +44,7 @@ def train(
     style_weight: Annotated[float, typer.Option(min=0, help="How strong the painting is.")] = 10.0,
     tv_weight: Annotated[float, typer.Option(min=0, help="How smooth the result is.")] = 1.0,
     steady_weight: Annotated[
-        float, typer.Option(min=0, help="How little rounding and grain may change: for int8 and steady video.")
+        float, typer.Option(min=0, help="How little rounding may change the painting; 20 helps int8 and fp16.")
     ] = 0.0,
     learning_rate: Annotated[float, typer.Option(min=0, help="Adam's, decayed to zero as a cosine.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Same seed, same run.")] = 0,
@@ -138,7 +138,7 @@ def extend(config, context: typer.Context) -> None:
             setattr(config, name, given.pop(name))
     if given:
         option = next(iter(given)).replace("_", "-")
-        option = "--style" if option == "more" else f"--{option}"
+        option = {"more": "--style", "start-from": "--start"}.get(option, f"--{option}")
         raise BrushportError(
             f"{option} cannot be changed when a run is resumed, only --steps and --minutes; start a new run for that."
         )

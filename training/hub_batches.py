@@ -49,10 +49,10 @@ def load(photo: Path | np.ndarray, size: tuple[int, int]) -> np.ndarray:
 class HubBatches:
     """Batch number ``step`` of a run: ``batch`` crops of ``crop`` pixels, and style weights where the hub takes them.
 
-    Half of the styles are pure, half are random blends. From step number ``whole_from`` on, photos come whole. All
-    randomness comes from ``seed`` and the step, so that a resumed run sees the same ones. ``inputs`` are the hub's
-    ports: one picture, and ``style`` of (1, N) or not. Raises :class:`UnsupportedError` for a hub that takes anything
-    else.
+    Half of the styles are pure, half are random blends. From step number ``late_from`` on, crops are of ``late_crop``
+    pixels. All randomness comes from ``seed`` and the step, so that a resumed run sees the same ones. ``inputs`` are
+    the hub's ports: one picture, and ``style`` of (1, N) or not. Raises :class:`UnsupportedError` for a hub that takes
+    anything else.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class HubBatches:
         crop: int | None,
         batch: int,
         seed: int = 0,
-        whole_from: int | None = None,
+        late_from: int | None = None,
+        late_crop: int | None = None,
     ):
         pictures = [port for port in inputs if port.is_image]
         others = [port for port in inputs if not port.is_image and not (port.name == STYLE and len(port.shape) == 2)]
@@ -73,14 +74,14 @@ class HubBatches:
             )
         self.inputs, self.picture = list(inputs), pictures[0]
         self.size = self.picture.shape[2:]
-        self.crop = tuple(min(side, crop or side) for side in self.size)
-        self.photos, self.batch, self.seed, self.whole_from = photos, batch, seed, whole_from
+        self.crop, self.late_crop = (tuple(min(side, cut or side) for side in self.size) for cut in (crop, late_crop))
+        self.photos, self.batch, self.seed, self.late_from = photos, batch, seed, late_from
 
     def __call__(self, step: int) -> tuple[torch.Tensor, ...]:
         """The hub's inputs, each of ``batch`` rows."""
         random = np.random.default_rng((self.seed, step))
-        whole = self.whole_from is not None and step >= self.whole_from
-        rows = [self._row(random, self.size if whole else self.crop) for _ in range(self.batch)]
+        late = self.late_from is not None and step >= self.late_from
+        rows = [self._row(random, self.late_crop if late else self.crop) for _ in range(self.batch)]
         return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
     def _row(self, random: np.random.Generator, crop: tuple[int, int]) -> list[torch.Tensor]:

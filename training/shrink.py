@@ -23,7 +23,7 @@ from validate.onnx_files import read_metadata, read_model
 
 MEASURED_BATCHES = 16  # of two crops each, on which channels are measured and layers are fitted
 CROP = 256  # pixels of a side that distillation sees at a time
-WHOLE = 0.4  # of the steps, the last ones, see photos whole: a norm's statistics of a crop are others
+LATE = 0.4  # of the steps, the last ones, see crops of twice the side: a norm's statistics of a part are others
 STEPS = 1600
 BATCH = 1
 LEARNING_RATE = 1.5e-3
@@ -67,10 +67,10 @@ def prune_hub(
     ``student`` is a hub that an earlier call gave: nothing is removed then, it learns on, from ``CONTINUED_RATE`` down.
     ``photos`` is a folder to learn on, scikit-image's own for None; a few of them are only judged by. ``folder`` keeps
     what an interrupted run needs: called again with the same settings, it goes on from there. The first steps see
-    crops of ``crop`` pixels, the last ones (``WHOLE`` of them) photos as large as the hub takes them. ``report`` is
-    told each step as it begins, ``watch`` every step of distillation (:func:`training.distill.distill`). Raises
-    :class:`BrushportError` for settings that do not fit, among them a folder of another run, and
-    :class:`UnsupportedError` for a network that cannot be pruned so far, or trained.
+    crops of ``crop`` pixels a side, the last ones (``LATE`` of them) of twice as many. ``report`` is told each step as
+    it begins, ``watch`` every step of distillation (:func:`training.distill.distill`). Raises :class:`BrushportError`
+    for settings that do not fit, among them a folder of another run, and :class:`UnsupportedError` for a network that
+    cannot be pruned so far, or trained.
     """
     if not 0 < share < 1:
         raise BrushportError(f"--prune {share:g} is to be the share of the work that is left, between 0 and 1.")
@@ -85,7 +85,7 @@ def prune_hub(
         "share": share,
         "photos": [str(photos), len(known.learned)],
         "steps": steps,
-        "crop": crop,
+        "crop": [crop, LATE],
         "batch": batch,
         "learning_rate": learning_rate,
         "seed": seed,
@@ -114,7 +114,8 @@ def prune_hub(
     dense.requires_grad_(False)
     report(f"distilling, {steps} steps")
     unseen = 1 if student is None else 2  # a student does not begin with the crops that it began with before
-    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + unseen, whole_from=round(steps * (1 - WHOLE)))
+    late = round(steps * (1 - LATE))
+    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + unseen, late, 2 * crop)
     distill(
         network,
         dense,

@@ -1,11 +1,10 @@
 r"""Steadiness: a painting that does not change when what the network computes with changes a little.
 
-A network that paints texture into smooth places finds its seeds there in the last bits of its activations. Rounding to
-8 bits, or the grain of a camera from frame to frame, then gives other textures: video flickers, and int8 paints another
-picture. So the network paints each photo once more with noise in what every convolution reads, as strong as rounding to
-``LEVELS`` steps of its range would be, and the two paintings are to agree.
+A network that paints texture into smooth places finds its seeds there in the last bits of its activations, so rounding
+them gives other textures. So the network paints each photo once more with noise in what every convolution reads, as
+strong as rounding to ``LEVELS`` steps of its range would be, and the two paintings are to agree.
 
-(Noise in the picture, for steady video: Zheng, Song, Leung and Goodfellow, "Improving the Robustness of Deep Neural
+(Noise in the picture: Zheng, Song, Leung and Goodfellow, "Improving the Robustness of Deep Neural
 Networks via Stability Training", CVPR 2016. Noise in place of rounding: Défossez, Adi and Synnaeve, "Differentiable
 Model Compression via Pseudo Quantization Noise", TMLR 2022.)
 """

@@ -1,4 +1,4 @@
-"""The training loop: from a blank network, or the last checkpoint, to ``model.onnx``."""
+"""The training loop: from a blank network, another one or the last checkpoint, to ``model.onnx``."""
 
 import csv
 import time
@@ -122,7 +122,7 @@ class Trainer:
         """The weighted losses of (B, 3, S, S) photos painted in ``styles`` (B,)."""
         config = self.config
         weights = F.one_hot(styles, len(config.styles)).float()
-        # bfloat16 disturbs more than what --steady is to bear, so the network then computes in float32.
+        # bfloat16 disturbs more than what --steady-weight is to bear, so the network then computes in float32.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp and not config.steady_weight):
             painting = self.network(photos, weights).float()
             steady = self.unsteadiness(painting, photos, weights) if config.steady_weight else painting.new_zeros(())

@@ -16,8 +16,8 @@ WRONG_OPTIMIZERS = ("Pad_Fusion", "MatmulTransposeFusion")
 def cpu_session(model: str | Path | bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     """A CPU session over a path or a serialized model; raises what ONNX Runtime raises when it refuses the model.
 
-    Memory is taken as it is needed: planned as one block from the second run on, it was held beside that of the first
-    (929 MB in place of 585 for a U-Net of 512x512 in half precision, in the same time).
+    ``options`` are changed: memory is taken as it is needed. Planned as one block from the second run on, it was held
+    beside that of the first (929 MB in place of 585 for a U-Net of 512x512 in half precision, in the same time).
     """
     import onnxruntime
 

@@ -26,8 +26,8 @@ def pruned_names() -> tuple[str, ...]:
 def find_model(source: str | Path) -> tuple[Path, str]:
     """The ONNX file that ``source`` means, and the name that its artifacts get.
 
-    ``source`` is a zoo name, an ONNX file, a training run's folder or a checkpoint inside one. Raises
-    :class:`BrushportError`, for an unknown name with the nearest known one.
+    ``source`` is a zoo name (that of a pruned one, too), an ONNX file, a training run's folder or a checkpoint inside
+    one. Raises :class:`BrushportError`, for an unknown name with the nearest known one.
     """
     text = str(source)
     if isinstance(source, str) and text in zoo_names():

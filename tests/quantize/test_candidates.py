@@ -26,7 +26,7 @@ def made():
 
     def make(ssim=0.9, **settings):
         options = {"static": False, "patient": False, "report": lambda step: None} | settings
-        found = Candidates(model, work, sum(macs.values()), closest, judge, Aim(ssim), **options)
+        found = Candidates(model, dict(work), sum(macs.values()), closest, judge, Aim(ssim), **options)
         found.ranges = ranges["minmax"]
         return found
 
@@ -55,6 +55,16 @@ def test_dynamic_nodes_are_rounded_at_run_time_unless_everything_is_static(made)
         one.dynamic = frozenset([one.names[2]])
         assert ("DynamicQuantizeLinear" in operators(one.hub(frozenset()))) is expected
         assert "DynamicQuantizeLinear" not in operators(one.hub(one.dynamic))
+
+
+def test_what_has_no_static_kernel_stays_dynamic(made):
+    """A product that a plan calls dynamic is none of the nodes that may be int8 in advance."""
+    make, _ = made
+    for static in (False, True):
+        one = make(static=static)
+        del one.work[last := one.names[-1]]
+        one.dynamic = frozenset([last])
+        assert "DynamicQuantizeLinear" in operators(one.hub(frozenset()))
 
 
 def test_the_method_that_paints_best_is_chosen(made):

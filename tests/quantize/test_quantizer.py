@@ -89,6 +89,20 @@ def test_a_share_that_is_asked_for_is_reached_by_rounding_more_at_run_time(model
         quantize_hub(model, feeds, **fixed, aim=Aim(aim, share=asked), hybrid=False)
 
 
+def test_a_share_that_no_plan_can_have_is_refused_though_int8_loses_nothing():
+    b = Builder([1, 3, 16, 16])
+    x = b.op("Reshape", b.conv("image", 3, 3), b.constant(np.array([1, 768], np.int64)))
+    x = b.op("MatMul", x, b.constant(np.eye(768, dtype=np.float32)))
+    model = b.build(b.op("Reshape", x, b.constant(np.array([1, 3, 16, 16], np.int64))))
+    feeds = samples(model)
+    result = quantize_hub(model, feeds, **ports(model), aim=Aim(0.5, 1.0))
+    assert result.int8_share < 0.5
+    with pytest.raises(
+        UnsupportedError, match=r"All that can be int8 is .* of this model's work, where --min-share 0.9"
+    ):
+        quantize_hub(model, feeds, **ports(model), aim=Aim(0.5, 1.0, share=0.9))
+
+
 def test_an_aim_out_of_reach_is_refused(model):
     with pytest.raises(UnsupportedError, match=r"at best SSIM 0\.99\d\d, PSNR .* SSIM 1 and 34 dB is asked for; train"):
         quantize_hub(model, samples(model), **ports(model), aim=Aim(1.0))

@@ -53,11 +53,12 @@ def test_whole_photos_come_in_every_style_or_in_turn():
     assert [weights.argmax().item() for _, weights in turn] == [0, 1, 2, 0]
 
 
-def test_from_a_step_on_photos_come_whole():
+def test_from_a_step_on_crops_are_larger():
     inputs = (PICTURE, STYLE)
-    one, other = HubBatches(inputs, [RAMP], 16, 2, 0), HubBatches(inputs, [RAMP], 16, 2, 0, whole_from=3)
+    one, other = HubBatches(inputs, [RAMP], 8, 2, 0), HubBatches(inputs, [RAMP], 8, 2, 0, 3, 16)
     assert torch.equal(one(2)[0], other(2)[0])
-    picture, style = other(3)
+    assert other(3)[0].shape == (2, 3, 16, 16)
+    picture, style = HubBatches(inputs, [RAMP], 8, 2, 0, 3, 64)(3)  # larger than the photo: all of it
     assert (picture.shape, style.shape) == ((2, 3, 24, 32), (2, 3))
     values = ((picture + 1) * 127.5).round().to(torch.uint8).numpy().transpose(0, 2, 3, 1)
     assert all((value == RAMP).all() or (value == RAMP[:, ::-1]).all() for value in values)

@@ -54,7 +54,7 @@ def test_other_styles_begin_with_the_mean_of_the_old(trained):
 def test_another_network_is_refused_by_what_it_lacks(trained):
     name, path = trained
     other = next(other for other in NETWORKS if other != name)
-    with pytest.raises(BrushportError, match=r"model\.onnx' cannot be used: it has no '.*', so it is another network"):
+    with pytest.raises(BrushportError, match=r"model\.onnx' cannot be used: it has no '.*' in float32, so it is of"):
         load_start(NETWORKS[other](2), path)
     wide = NETWORKS[name](2)
     wide.up2.join.pointwise.weight = torch.nn.Parameter(torch.zeros(7, 7, 1, 1))

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -29,15 +31,16 @@ def test_noise_ends_with_the_block_also_after_an_error():
 
 def test_every_convolution_is_disturbed():
     network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.Conv2d(2, 1, 1))
-    seen = []
+    given, read = [], []  # by what comes before each convolution, and by the convolution
+    network[1].register_forward_hook(lambda module, inputs, output: given.append(output))
     for layer in (network[0], network[2]):
-        layer.register_forward_hook(lambda module, inputs, output: seen.append((module, inputs[0])))
+        layer.register_forward_hook(lambda module, inputs, output: read.append(inputs[0]))
     x = torch.rand(1, 1, 8, 8)
-    network(x)
-    with rounding_noise(network, torch.Generator()):
-        network(x)
-    before = {id(module): value for module, value in seen[:2]}
-    assert all(not torch.equal(before[id(module)], value) for module, value in seen[2:])
+    for noise, same in ((nullcontext(), True), (rounding_noise(network, torch.Generator()), False)):
+        given[:], read[:] = [x], []
+        with noise:
+            network(x)
+        assert [torch.equal(one, other) for one, other in zip(given, read, strict=True)] == [same, same]
 
 
 def test_unsteadiness_is_0_for_the_same_picture_and_grows():

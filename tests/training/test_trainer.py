@@ -55,14 +55,14 @@ def test_a_run_that_begins_trained_and_is_to_be_steady_becomes_steadier(tmp_path
     (tmp_path / "first").mkdir()
     first.train()
     start, folder = first.write_onnx(), tmp_path / "steady"
-    trainer = Trainer(config(vgg_file, photos, paintings, start=str(start), steady_weight=30.0), folder)
+    alone = {"content_weight": 0.0, "style_weight": 0.0, "tv_weight": 0.0, "steady_weight": 30.0}
+    trainer = Trainer(config(vgg_file, photos, paintings, start=str(start), **alone), folder)
     folder.mkdir()
-    before = [parameter.clone() for parameter in trainer.network.parameters()]
-    for one, other in zip(before, first.network.parameters(), strict=True):
+    for one, other in zip(trainer.network.parameters(), first.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
     trainer.train()
     steady = [row[1 + trainer.names.index("steady")] for row in trainer.history]
-    assert sum(steady[-10:]) < 0.8 * sum(steady[:10])
+    assert sum(steady[-10:]) < 0.7 * sum(steady[:10])
     assert curve_names(folder) == ["step", "total", "content", "style", "tv", "steady"]
 
 
@@ -129,6 +129,8 @@ def test_a_resumed_run_takes_more_steps_and_nothing_else(tmp_path, vgg_file, pho
     done = subprocess.run(run("--resume", tmp_path, "--seed", 4), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--seed cannot be changed" in done.stderr
+    done = subprocess.run(run("--resume", tmp_path, "--start", "unet"), capture_output=True, text=True, check=False)
+    assert "--start cannot be changed" in done.stderr
 
 
 def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch):
