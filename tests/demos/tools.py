@@ -33,8 +33,11 @@ def cache() -> Path:
 
 
 def run(command: Sequence[str | Path], **options) -> str:
-    """Run ``command`` and return what it printed; raises CalledProcessError with that in ``output`` if it fails."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options
+    """Run ``command`` and return what it printed; raises CalledProcessError with that in ``output`` if it fails.
+
+    Its processes write into one stream, now and then one inside a character of another's: such bytes are replaced.
+    """
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"} | options
     return subprocess.run([str(part) for part in command], check=True, **options).stdout
 
 
