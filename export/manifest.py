@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from export.hub import Hub
-from export.hub.source import PRUNED, ZOO_FOLDER
+from export.hub.source import ZOO_FOLDER
 from export.targets import Target
 from validate.compare import PSNR_FLOORS, SSIM_FLOORS, Comparison
 from validate.files import sha256, size_of
@@ -109,7 +109,7 @@ def embedded(hub: Hub, facts: dict) -> dict[str, str]:
 def card_of(source: Path) -> dict | None:
     """The card of a network of the zoo (artists, data, licenses), None for any other model."""
     card = source.with_suffix(".json")
-    if source.parent not in (ZOO_FOLDER, ZOO_FOLDER / PRUNED) or not card.is_file():
+    if ZOO_FOLDER not in source.parents or not card.is_file():
         return None
     return json.loads(card.read_text(encoding="utf-8"))
 

@@ -145,10 +145,13 @@ class Trainer:
         }
         return {"total": sum(parts.values()), **parts}
 
+    def _generator(self) -> torch.Generator:
+        """Randomness that depends on seed and step alone, so that a resumed run goes on as it would have."""
+        return torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+
     def unsteadiness(self, painting: torch.Tensor, photos: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """How far ``painting`` (B, 3, S, S) is from that with noise in it (:mod:`training.steady`)."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
-        with rounding_noise(self.network, generator):
+        with rounding_noise(self.network, self._generator()):
             return unsteadiness(painting, self.network(photos, weights).float())
 
     def same_window(self, *pictures: torch.Tensor) -> list[torch.Tensor]:
@@ -158,7 +161,7 @@ class Trainer:
         lay out the painting's composition around that; judged on a window it cannot place, it has to paint alike
         everywhere.
         """
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        generator = self._generator()
         free = self.config.crop - self.config.window
         top, left = torch.randint(free + 1, (2,), generator=generator).tolist()
         size = self.config.window

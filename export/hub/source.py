@@ -23,6 +23,12 @@ def pruned_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (ZOO_FOLDER / PRUNED).glob("*.onnx")))
 
 
+def _zoo_files() -> dict[str, Path]:
+    """The file of each name, those that come with Brushport first."""
+    files = {name: ZOO_FOLDER / f"{name}.onnx" for name in zoo_names()}
+    return files | {name: ZOO_FOLDER / PRUNED / f"{name}.onnx" for name in pruned_names()}
+
+
 def find_model(source: str | Path) -> tuple[Path, str]:
     """The ONNX file that ``source`` means, and the name that its artifacts get.
 
@@ -30,10 +36,8 @@ def find_model(source: str | Path) -> tuple[Path, str]:
     one. Raises :class:`BrushportError`, for an unknown name with the nearest known one.
     """
     text = str(source)
-    if isinstance(source, str) and text in zoo_names():
-        return ZOO_FOLDER / f"{text}.onnx", text
-    if isinstance(source, str) and text in pruned_names():
-        return ZOO_FOLDER / PRUNED / f"{text}.onnx", text
+    if isinstance(source, str) and text in _zoo_files():
+        return _zoo_files()[text], text
     path = Path(source)
     try:
         if path.is_dir():
@@ -51,11 +55,11 @@ def find_model(source: str | Path) -> tuple[Path, str]:
         raise BrushportError(f"{text} is neither a file nor a folder; give an ONNX file.")
     if path.suffix or len(path.parts) > 1:
         raise BrushportError(f"There is no file {text}; give an ONNX file, a training run or {_zoo_list()}.")
-    raise unknown("model", short(text), (*zoo_names(), *pruned_names()), "an ONNX file or a training run's folder")
+    raise unknown("model", short(text), tuple(_zoo_files()), "an ONNX file or a training run's folder")
 
 
 def _zoo_list() -> str:
-    names = (*zoo_names(), *pruned_names())
+    names = _zoo_files()
     return f"one of the zoo's names ({', '.join(names)})" if names else "a zoo name"
 
 

@@ -38,7 +38,7 @@ def test_the_card_tells_the_truth(name):
 
 
 def test_half_of_the_unet_paints_as_all_of_it():
-    """In each style, at the size it was distilled for, on photos that it was not; its card says what the mean was."""
+    """In each style, at the size it was distilled for, on photos that it did not learn on."""
     dense, half = load_hub("unet"), load_hub("unet-half")
     work = [sum(count_macs(hub.model).values()) for hub in (dense, half)]
     assert work[1] <= 0.5 * work[0]
