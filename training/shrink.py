@@ -27,7 +27,7 @@ LATE = 0.4  # of the steps, the last ones, see crops of twice the side: a norm's
 STEPS = 1600
 BATCH = 1
 LEARNING_RATE = 1.5e-3
-CONTINUED_RATE = 7e-4  # for a student that has learned before: what it knows is not to be shaken off
+CONTINUED_RATE = 1e-3  # for a student that has learned before: what it knows is not to be shaken off
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def prune_hub(
 ) -> Shrunk:
     """Remove channels of ``hub`` until ``share`` of its multiply-accumulates are left, and distill for ``steps``.
 
-    ``student`` is a hub that an earlier call gave: nothing is removed then, it learns on, from ``CONTINUED_RATE`` down.
+    ``student`` is a hub that an earlier call gave: nothing is removed then, it learns on, from ``CONTINUED_RATE`` down
+    and on the large crops alone.
     ``photos`` is a folder to learn on, scikit-image's own for None; a few of them are only judged by. ``folder`` keeps
     what an interrupted run needs: called again with the same settings, it goes on from there. The first steps see
     crops of ``crop`` pixels a side, the last ones (``LATE`` of them) of twice as many. ``report`` is told each step as
@@ -80,12 +81,13 @@ def prune_hub(
     dense = HubNetwork(hub.model).requires_grad_(True)
     likeness = Likeness(hub.outputs)
     known = Photos.of(photos, next((port.shape[2:] for port in hub.inputs if port.is_image), (1, 1)))
+    late = round(steps * (1 - LATE)) if student is None else 0
     settings = {
         "model": _digest(hub.model),
         "share": share,
         "photos": [str(photos), len(known.learned)],
         "steps": steps,
-        "crop": [crop, LATE],
+        "crop": [crop, late],
         "batch": batch,
         "learning_rate": learning_rate,
         "seed": seed,
@@ -114,7 +116,6 @@ def prune_hub(
     dense.requires_grad_(False)
     report(f"distilling, {steps} steps")
     unseen = 1 if student is None else 2  # a student does not begin with the crops that it began with before
-    late = round(steps * (1 - LATE))
     batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + unseen, late, 2 * crop)
     distill(
         network,

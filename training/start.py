@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from training.weights import unusable
-from validate.onnx_files import read_model
+from validate.onnx_files import read_metadata, read_model
 
 FOLDED_BIAS = "{}.weight_bias"  # what the ONNX exporter calls the bias of a convolution that took in its batch norm
 
 
 @torch.no_grad()
-def load_start(network: nn.Module, path: Path) -> None:
+def load_start(network: nn.Module, path: Path, styles: Sequence[str]) -> None:
     """Copy the weights in ``path``, a ``model.onnx`` of an earlier run, into ``network``, in place.
 
-    Styles are taken by their place. A style table of another number of styles gives each new style the mean of the old
-    ones. A batch norm that was folded into its convolution becomes the addition of the bias that it left. Raises
-    :class:`BrushportError` for a file that cannot be read or is of another network.
+    ``styles`` are the names of the network's styles: each begins as the style of its name in the file, a new one as the
+    mean of the file's. Where all are new and as many as the file's, each begins as that in its place. A batch norm that
+    was folded into its convolution becomes the addition of the bias that it left. Raises :class:`BrushportError` for a
+    file that cannot be read or is of another network.
     """
-    stored = read_model(path).graph.initializers
+    model = read_model(path)
+    stored, old = model.graph.initializers, list(read_metadata(model).get("styles", []))
     norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     for name, parameter in network.named_parameters():
         owner, _, kind = name.rpartition(".")
@@ -34,11 +37,18 @@ def load_start(network: nn.Module, path: Path) -> None:
         if value is None or value.numpy().dtype != "float32":
             raise unusable(path, f"it has no '{key}' in float32, so it is of another kind than --network says")
         weight = torch.from_numpy(value.numpy().copy())
-        if kind in ("scale", "shift") and weight.ndim == 2 and len(weight) != len(parameter):
-            weight = weight.mean(0).expand(len(parameter), -1)
+        if kind in ("scale", "shift") and weight.ndim == 2:
+            weight = _of_styles(weight, old, styles)
         if weight.shape != parameter.shape:
             raise unusable(path, f"its '{key}' is of {tuple(weight.shape)}, not {tuple(parameter.shape)}")
         parameter.copy_(weight)
+
+
+def _of_styles(table: torch.Tensor, old: list[str], new: Sequence[str]) -> torch.Tensor:
+    """The rows for the ``new`` styles out of a ``table`` (styles, channels) of the ``old``."""
+    if len(old) != len(table) or not set(old) & set(new):
+        return table if len(table) == len(new) else table.mean(0).expand(len(new), -1)
+    return torch.stack([table[old.index(name)] if name in old else table.mean(0) for name in new])
 
 
 def _folded_bias(norm: str) -> str:

@@ -69,7 +69,7 @@ class Trainer:
             if checkpoint is None and not config.start:
                 self.network.load_encoder(config.encoder_weights)
         if config.start and checkpoint is None:
-            load_start(self.network, Path(config.start))
+            load_start(self.network, Path(config.start), config.style_names)
         self.names = (*LOSSES, "steady") if config.steady_weight else LOSSES
         self.eyes = load_perceptual(config.vgg).to(self.device, memory_format=torch.channels_last)
         self.targets = self._style_targets()

@@ -11,9 +11,15 @@ from validate.errors import BrushportError
 
 def written(network, path, styles):
     """``network`` as the trainer writes it."""
-    example = (torch.rand(1, 3, 64, 64), torch.eye(styles)[:1])
-    names = ["image", "style"], ["painting"]
-    to_onnx(network.eval(), path, example, input_names=names[0], output_names=names[1], dynamic_size=True)
+    to_onnx(
+        network.eval(),
+        path,
+        (torch.rand(1, 3, 64, 64), torch.eye(len(styles))[:1]),
+        input_names=["image", "style"],
+        output_names=["painting"],
+        dynamic_size=True,
+        metadata={"styles": styles},
+    )
     return path
 
 
@@ -25,43 +31,45 @@ def trained(request, tmp_path_factory):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.rand_like(parameter))
-    return request.param, written(network, tmp_path_factory.mktemp("start") / "model.onnx", 2)
+    return request.param, written(network, tmp_path_factory.mktemp("start") / "model.onnx", ["wave", "scream"])
 
 
 def painted(path, photo, style):
     return onnxruntime.InferenceSession(path).run(None, {"image": photo.numpy(), "style": style.numpy()})[0]
 
 
-def test_a_network_begins_as_the_file_paints(trained):
+@pytest.mark.parametrize(
+    ("styles", "weights", "old"),
+    [
+        (["wave", "scream"], [0.3, 0.7], [0.3, 0.7]),
+        (["scream", "wave"], [0.3, 0.7], [0.7, 0.3]),
+        (["a", "b"], [0.3, 0.7], [0.3, 0.7]),  # all are new, so by place
+        (["scream"], [1.0], [0.0, 1.0]),
+        (["scream", "new"], [0.0, 1.0], [0.5, 0.5]),
+        (["a", "b", "c"], [0.0, 0.0, 1.0], [0.5, 0.5]),
+    ],
+)
+def test_styles_begin_as_those_of_their_names_or_places_or_as_the_mean(trained, styles, weights, old):
     name, path = trained
-    network = NETWORKS[name](2)
-    load_start(network, path)
-    photo, style = torch.rand(1, 3, 64, 96), torch.tensor([[0.3, 0.7]])
+    network = NETWORKS[name](len(styles))
+    load_start(network, path, styles)
+    photo = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
-        np.testing.assert_allclose(network.eval()(photo, style).numpy(), painted(path, photo, style), atol=1e-4)
-
-
-def test_other_styles_begin_with_the_mean_of_the_old(trained):
-    name, path = trained
-    network = NETWORKS[name](3)
-    load_start(network, path)
-    photo, style = torch.rand(1, 3, 64, 64), torch.tensor([[0.0, 0.0, 1.0]])
-    blend = painted(path, photo, torch.tensor([[0.5, 0.5]]))
-    with torch.no_grad():
-        np.testing.assert_allclose(network.eval()(photo, style).numpy(), blend, atol=1e-4)
+        painting = network.eval()(photo, torch.tensor([weights])).numpy()
+    np.testing.assert_allclose(painting, painted(path, photo, torch.tensor([old])), atol=1e-4)
 
 
 def test_another_network_is_refused_by_what_it_lacks(trained):
     name, path = trained
     other = next(other for other in NETWORKS if other != name)
     with pytest.raises(BrushportError, match=r"model\.onnx' cannot be used: it has no '.*' in float32, so it is of"):
-        load_start(NETWORKS[other](2), path)
+        load_start(NETWORKS[other](2), path, ["wave", "scream"])
     wide = NETWORKS[name](2)
     wide.up2.join.pointwise.weight = torch.nn.Parameter(torch.zeros(7, 7, 1, 1))
     with pytest.raises(BrushportError, match=r"its 'up2.join.pointwise.weight' is of .*, not \(7, 7, 1, 1\)"):
-        load_start(wide, path)
+        load_start(wide, path, ["wave", "scream"])
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BrushportError, match=r"no file .*none\.onnx"):
-        load_start(NETWORKS["unet"](2), tmp_path / "none.onnx")
+        load_start(NETWORKS["unet"](2), tmp_path / "none.onnx", ["a", "b"])
