@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -16,6 +17,7 @@ from quantize.qdq import insert_qdq
 from quantize.sensitivity import Sensitivity, neighbors
 
 RANGED_PHOTOS = 4  # on which methods of choosing ranges are compared
+SETTLING = 8  # plans that are tried to round in advance what was rounded at run time
 HOPELESS = 1.3  # times the loss that the aim allows, as the first photos have it: the others need not be run
 Span = tuple[float, float]  # low and high
 
@@ -104,6 +106,32 @@ class Candidates:
             known = {floats for floats, dynamic in self.trials if dynamic == self.dynamic}
             explore(costs, shared, self.work, self.measure, known)
         return found
+
+    def settle(self, start: Trial, savings: Mapping[str, float], work: Mapping[str, int]) -> Trial:
+        """Round in advance what of the ``dynamic`` nodes ``start`` leaves room for in the aim; ``start`` if none.
+
+        ``savings`` are what it saves of the aim to round them at run time, ``work`` is the time that it takes, in any
+        unit. The plan that saves most of it is looked for as :func:`quantize.plan.search` looks for int8.
+        """
+        room, total = 1 - start.excess, sum(work.values())
+        others = self.dynamic - frozenset(work)
+        if room <= 0 or not total:
+            return start
+        tried: dict[frozenset[str], Trial] = {frozenset(work): start}
+
+        def measure(kept: frozenset[str]) -> Trial:
+            self.dynamic = others | kept
+            tried[kept] = self.measure(start.floats)
+            share = sum(work[name] for name in work if name not in kept) / total
+            more = max(tried[kept].excess - start.excess, 0.0)
+            return replace(tried[kept], floats=kept, share=share, excess=more / room)
+
+        costs = {name: max(savings[name], 0.0) / room for name in work}
+        kept = search(measure(frozenset()), costs, work, measure, trials=SETTLING).floats
+        if kept not in tried or tried[kept].excess > 1:
+            kept = frozenset(work)
+        self.dynamic = others | kept
+        return tried[kept]
 
     def forget_losses(self) -> None:
         """Expect nothing any more from how the first photos compare with all: plans are others now."""

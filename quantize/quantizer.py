@@ -12,7 +12,7 @@ import onnx_ir as ir
 from quantize.bias import correct_biases
 from quantize.candidates import Candidates, Span, spans_of
 from quantize.closest import closest_weights
-from quantize.dynamic import estimate, is_hybrid
+from quantize.dynamic import estimate, is_hybrid, overhead
 from quantize.gates import gates
 from quantize.graph import name_nodes
 from quantize.headroom import with_headroom
@@ -249,11 +249,15 @@ def _planned(
             more = _dynamic_costs(candidates.prepared, macs, costs, sensitivity, *forced)
             if more:
                 before = chosen, candidates.dynamic
-                candidates.dynamic, costs = candidates.dynamic | frozenset(more), costs | more
+                candidates.dynamic = candidates.dynamic | frozenset(more)
                 candidates.forget_losses()
-                chosen = candidates.search(candidates.measure(frozenset()), costs, sensitivity, survey)
+                chosen = candidates.search(candidates.measure(frozenset()), costs | more, sensitivity, survey)
                 if chosen.excess > 1:
                     chosen, candidates.dynamic = before
+                else:
+                    candidates.report("choosing what can be rounded in advance after all")
+                    spared = _time_at_run_time(candidates.prepared, frozenset(more) - chosen.floats)
+                    chosen = candidates.settle(chosen, {name: costs[name] - more[name] for name in spared}, spared)
     _require(chosen, aim)
     return chosen
 
@@ -340,6 +344,11 @@ def _dynamic_costs(
     able = [name for name, gain in able.items() if gain > -slower * macs[name] and costs[name] > least]
     found = {name: sensitivity.dynamic_cost(name) for name in able}
     return {name: cost for name, cost in found.items() if cost <= worth * costs[name]}
+
+
+def _time_at_run_time(model: ir.Model, names: frozenset[str]) -> dict[str, int]:
+    """What it takes to round ``names`` at run time, by name: :func:`quantize.dynamic.overhead`."""
+    return {node.name: overhead(node) for node in model.graph if node.name in names}
 
 
 def _choose_ranges(

@@ -10,7 +10,10 @@ from validate.files import replacing
 
 @dataclass
 class Config:
-    """The settings of a training run. Paths are strings so that the file is plain JSON."""
+    """The settings of a training run. Paths are strings so that the file is plain JSON.
+
+    ``style_names`` are by default those of the files in ``styles``.
+    """
 
     styles: list[str]
     content: str
@@ -37,6 +40,9 @@ class Config:
     amp: bool | None = None
     checkpoint_every: int = 200
     samples: int = 4
+
+    def __post_init__(self):
+        self.style_names = self.style_names or [Path(style).stem for style in self.styles]
 
     def save(self, folder: Path) -> None:
         """Write ``config.json`` into ``folder``."""

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from quantize.candidates import Candidates, spans_of
 from quantize.closest import closest_weights
+from quantize.dynamic import is_hybrid
 from quantize.judge import GLANCE, Aim, Judge
 from quantize.macs import count_macs
 from quantize.qdq import calibrated_values, why_not
@@ -110,3 +113,63 @@ def test_a_trial_that_was_given_up_is_scaled_until_losses_are_forgotten(made):
     one.forget_losses()
     plain = one.measure(floats)
     assert plain.excess == one.aim.excess(plain.score)
+
+
+def at_run_time(one):
+    """Let all of ``one`` that can be rounded at run time be so; its trial, what that saves of the aim, and its work."""
+    able = {node.name for node in one.prepared.graph if is_hybrid(node)} & one.work.keys()
+    one.dynamic = frozenset(able)
+    start = one.measure(frozenset())
+    return start, dict.fromkeys(able, 0.1), {name: one.work[name] for name in able}
+
+
+def test_what_the_aim_has_room_for_is_rounded_in_advance(made):
+    one = made[0]()
+    one.aim = Aim(0.5, 20.0)
+    start, savings, work = at_run_time(one)
+    found = one.settle(start, savings, work)
+    assert one.dynamic == frozenset()
+    assert found.floats == frozenset()
+    assert found.score == one.judge.score(one.hub(frozenset()))
+
+
+def test_a_plan_may_lose_less_than_the_one_it_began_from(made):
+    one = made[0]()
+    one.aim = Aim(0.5, one.measure(frozenset()).score.psnr + 0.5)
+    start, savings, work = at_run_time(one)
+    found = one.settle(replace(start, excess=0.999), savings, work)
+    assert found.excess < 0.999
+    assert len(one.dynamic) < len(work)
+
+
+def test_what_it_has_no_room_for_stays_at_run_time(made):
+    one = made[0](ssim=0.999999)
+    start, savings, work = at_run_time(one)
+    before = one.dynamic
+    assert start.excess > 1
+    assert one.settle(start, savings, work) is start
+    assert one.dynamic == before
+
+
+def test_a_part_is_rounded_in_advance_and_the_aim_still_reached(made):
+    one = made[0]()
+    in_advance = one.measure(frozenset()).score.psnr
+    start = at_run_time(one)[0]
+    one.aim = Aim(0.5, (in_advance + start.score.psnr) / 2)
+    start, _, work = at_run_time(one)
+    stays = sorted(work)[0]
+    savings = {name: one.aim.excess(_alone(one, name).score) for name in work}
+    del work[stays]
+    found = one.settle(start, savings, work)
+    assert found.excess <= 1
+    assert stays in one.dynamic
+    assert len(one.dynamic) < len(work) + 1
+    assert found.score == one.judge.score(one.hub(frozenset()))
+
+
+def _alone(one, name):
+    """The trial with ``name`` alone rounded in advance, all else at run time."""
+    before, one.dynamic = one.dynamic, one.dynamic - {name}
+    trial = one.measure(frozenset())
+    one.dynamic = before
+    return trial

@@ -11,12 +11,12 @@ import torch
 from training.config import Config
 from training.trainer import Trainer, bfloat16_pays
 from validate.errors import BrushportError
+from validate.onnx_files import read_metadata, read_model
 
 
 def config(vgg_file, photos, paintings, **changes):
     settings = {
         "styles": [str(path) for path in paintings],
-        "style_names": [path.stem for path in paintings],
         "content": str(photos),
         "vgg": str(vgg_file),
         "encoder_weights": "none",
@@ -42,6 +42,7 @@ def test_the_loss_falls_and_the_run_leaves_everything(tmp_path, vgg_file, photos
     left = {file.name for file in tmp_path.iterdir()}
     assert {"checkpoint.pt", "loss.csv", "loss.png", "samples.png", "model.onnx"} <= left
     assert not [name for name in left if "partial" in name]
+    assert read_metadata(read_model(path))["styles"] == [painting.stem for painting in paintings]
     session = onnxruntime.InferenceSession(path)
     photo, style = torch.rand(1, 3, 48, 80), torch.tensor([[0.0, 1.0]])
     painted = session.run(None, {"image": photo.numpy(), "style": style.numpy()})[0]
