@@ -17,7 +17,7 @@ from quantize.qdq import insert_qdq
 from quantize.sensitivity import Sensitivity, neighbors
 
 RANGED_PHOTOS = 4  # on which methods of choosing ranges are compared
-SETTLING = 8  # plans that are tried to round in advance what was rounded at run time
+SETTLING = 8  # plans that are tried to round less at run time, besides the one with nothing rounded then
 HOPELESS = 1.3  # times the loss that the aim allows, as the first photos have it: the others need not be run
 Span = tuple[float, float]  # low and high
 
@@ -107,29 +107,31 @@ class Candidates:
             explore(costs, shared, self.work, self.measure, known)
         return found
 
-    def settle(self, start: Trial, savings: Mapping[str, float], work: Mapping[str, int]) -> Trial:
+    def settle(self, start: Trial, savings: Mapping[str, float], times: Mapping[str, int]) -> Trial:
         """Round in advance what of the ``dynamic`` nodes ``start`` leaves room for in the aim; ``start`` if none.
 
-        ``savings`` are what it saves of the aim to round them at run time, ``work`` is the time that it takes, in any
-        unit. The plan that saves most of it is looked for as :func:`quantize.plan.search` looks for int8.
+        ``savings`` are what it saves of the aim to round them at run time, ``times`` how long that takes, in any unit.
+        The plan that spares most time is looked for as :func:`quantize.plan.search` looks for the most work in int8:
+        at run time stands for float, and what is lost more than ``start`` loses is a share of the room.
         """
-        room, total = 1 - start.excess, sum(work.values())
-        others = self.dynamic - frozenset(work)
+        room, total = 1 - start.excess, sum(times.values())
+        others = self.dynamic - frozenset(times)
         if room <= 0 or not total:
             return start
-        tried: dict[frozenset[str], Trial] = {frozenset(work): start}
+        self.forget_losses()
+        tried = {frozenset(times): start}
 
         def measure(kept: frozenset[str]) -> Trial:
             self.dynamic = others | kept
             tried[kept] = self.measure(start.floats)
-            share = sum(work[name] for name in work if name not in kept) / total
+            spared = sum(time for name, time in times.items() if name not in kept)
             more = max(tried[kept].excess - start.excess, 0.0)
-            return replace(tried[kept], floats=kept, share=share, excess=more / room)
+            return replace(tried[kept], floats=kept, share=spared / total, excess=more / room)
 
-        costs = {name: max(savings[name], 0.0) / room for name in work}
-        kept = search(measure(frozenset()), costs, work, measure, trials=SETTLING).floats
-        if kept not in tried or tried[kept].excess > 1:
-            kept = frozenset(work)
+        costs = {name: savings[name] / room for name in times}
+        kept = search(measure(frozenset()), costs, times, measure, trials=SETTLING).floats
+        if tried[kept].excess > 1:
+            kept = frozenset(times)
         self.dynamic = others | kept
         return tried[kept]
 

@@ -65,7 +65,7 @@ def gains(model: ir.Model) -> dict[str, int]:
 
 def estimate(node: ir.Node, macs: int) -> int:
     """What rounding at run time spares a node of so many multiply-accumulates, in these; negative where it costs."""
-    channels = node.inputs[0].shape[1 if node.op_type in CONVOLUTIONS else -1]
+    channels = _channels(node)
     share = 1 + BYTE_COST - BYTE_COST * ceil(channels / LANES) * LANES / channels
     return int(macs * share) - overhead(node)
 
@@ -73,10 +73,13 @@ def estimate(node: ir.Node, macs: int) -> int:
 def overhead(node: ir.Node) -> int:
     """What finding extremes, rounding and turning results into floats takes, in multiply-accumulates of floats."""
     read, written = prod(node.inputs[0].shape), prod(node.outputs[0].shape)
-    is_conv = node.op_type in CONVOLUTIONS
-    by_row = not is_conv or (node.op_type == "Conv" and prod(node.inputs[1].shape[2:]) == 1)
-    rows = read // node.inputs[0].shape[1 if is_conv else -1] if by_row else 0
+    by_row = node.op_type not in CONVOLUTIONS or (node.op_type == "Conv" and prod(node.inputs[1].shape[2:]) == 1)
+    rows = read // _channels(node) if by_row else 0
     return INPUT_COST * read + OUTPUT_COST * written + ROW_COST * rows + NODE_COST
+
+
+def _channels(node: ir.Node) -> int:
+    return node.inputs[0].shape[1 if node.op_type in CONVOLUTIONS else -1]
 
 
 def is_hybrid(node: ir.Node) -> bool:

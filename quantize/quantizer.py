@@ -254,10 +254,11 @@ def _planned(
                 chosen = candidates.search(candidates.measure(frozenset()), costs | more, sensitivity, survey)
                 if chosen.excess > 1:
                     chosen, candidates.dynamic = before
-                else:
+                elif chosen.share >= aim.share and not candidates.static:
                     candidates.report("choosing what can be rounded in advance after all")
-                    spared = _time_at_run_time(candidates.prepared, frozenset(more) - chosen.floats)
-                    chosen = candidates.settle(chosen, {name: costs[name] - more[name] for name in spared}, spared)
+                    nodes = [n for n in candidates.prepared.graph if n.name in more and n.name not in chosen.floats]
+                    savings = {node.name: costs[node.name] - more[node.name] for node in nodes}
+                    chosen = candidates.settle(chosen, savings, {node.name: overhead(node) for node in nodes})
     _require(chosen, aim)
     return chosen
 
@@ -344,11 +345,6 @@ def _dynamic_costs(
     able = [name for name, gain in able.items() if gain > -slower * macs[name] and costs[name] > least]
     found = {name: sensitivity.dynamic_cost(name) for name in able}
     return {name: cost for name, cost in found.items() if cost <= worth * costs[name]}
-
-
-def _time_at_run_time(model: ir.Model, names: frozenset[str]) -> dict[str, int]:
-    """What it takes to round ``names`` at run time, by name: :func:`quantize.dynamic.overhead`."""
-    return {node.name: overhead(node) for node in model.graph if node.name in names}
 
 
 def _choose_ranges(

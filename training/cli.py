@@ -32,7 +32,7 @@ def train(
     ] = "torchvision",
     start_from: Annotated[
         str | None,
-        typer.Option("--start", help="Begin as a zoo network, run or model.onnx of this --network; styles by name."),
+        typer.Option("--start", help="Begin as a zoo network, run or model.onnx of this --network, style by style."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Length of the run.")] = 20_000,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes if that is sooner.")] = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from export.hub.styles import style_names
 from training.weights import unusable
 from validate.onnx_files import read_metadata, read_model
 
@@ -19,12 +20,12 @@ def load_start(network: nn.Module, path: Path, styles: Sequence[str]) -> None:
     """Copy the weights in ``path``, a ``model.onnx`` of an earlier run, into ``network``, in place.
 
     ``styles`` are the names of the network's styles: each begins as the style of its name in the file, a new one as the
-    mean of the file's. Where all are new and as many as the file's, each begins as that in its place. A batch norm that
-    was folded into its convolution becomes the addition of the bias that it left. Raises :class:`BrushportError` for a
-    file that cannot be read or is of another network.
+    mean of the file's. Where all are new and as many as the file's, each begins as the one in its place. A batch norm
+    that was folded into its convolution becomes the addition of the bias that it left. Raises :class:`BrushportError`
+    for a file that cannot be read or is of another network.
     """
     model = read_model(path)
-    stored, old = model.graph.initializers, list(read_metadata(model).get("styles", []))
+    stored, old = model.graph.initializers, style_names(model, read_metadata(model))
     norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     for name, parameter in network.named_parameters():
         owner, _, kind = name.rpartition(".")
@@ -44,10 +45,11 @@ def load_start(network: nn.Module, path: Path, styles: Sequence[str]) -> None:
         parameter.copy_(weight)
 
 
-def _of_styles(table: torch.Tensor, old: list[str], new: Sequence[str]) -> torch.Tensor:
-    """The rows for the ``new`` styles out of a ``table`` (styles, channels) of the ``old``."""
-    if len(old) != len(table) or not set(old) & set(new):
-        return table if len(table) == len(new) else table.mean(0).expand(len(new), -1)
+def _of_styles(table: torch.Tensor, old: Sequence[str], new: Sequence[str]) -> torch.Tensor:
+    """The rows for the ``new`` styles out of a ``table`` (styles, channels) of the ``old``; names in any case."""
+    old, new = ([name.lower() for name in names] for names in (old, new))
+    if len(table) == len(new) and not set(old) & set(new):
+        return table
     return torch.stack([table[old.index(name)] if name in old else table.mean(0) for name in new])
 
 

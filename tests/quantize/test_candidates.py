@@ -116,7 +116,7 @@ def test_a_trial_that_was_given_up_is_scaled_until_losses_are_forgotten(made):
 
 
 def at_run_time(one):
-    """Let all of ``one`` that can be rounded at run time be so; its trial, what that saves of the aim, and its work."""
+    """Let all of ``one`` that can be rounded at run time be so; its trial, what that saves of the aim, and times."""
     able = {node.name for node in one.prepared.graph if is_hybrid(node)} & one.work.keys()
     one.dynamic = frozenset(able)
     start = one.measure(frozenset())
@@ -126,8 +126,8 @@ def at_run_time(one):
 def test_what_the_aim_has_room_for_is_rounded_in_advance(made):
     one = made[0]()
     one.aim = Aim(0.5, 20.0)
-    start, savings, work = at_run_time(one)
-    found = one.settle(start, savings, work)
+    start, savings, times = at_run_time(one)
+    found = one.settle(start, savings, times)
     assert one.dynamic == frozenset()
     assert found.floats == frozenset()
     assert found.score == one.judge.score(one.hub(frozenset()))
@@ -136,18 +136,29 @@ def test_what_the_aim_has_room_for_is_rounded_in_advance(made):
 def test_a_plan_may_lose_less_than_the_one_it_began_from(made):
     one = made[0]()
     one.aim = Aim(0.5, one.measure(frozenset()).score.psnr + 0.5)
-    start, savings, work = at_run_time(one)
-    found = one.settle(replace(start, excess=0.999), savings, work)
+    start, savings, times = at_run_time(one)
+    found = one.settle(replace(start, excess=0.999), savings, times)
     assert found.excess < 0.999
-    assert len(one.dynamic) < len(work)
+    assert len(one.dynamic) < len(times)
 
 
 def test_what_it_has_no_room_for_stays_at_run_time(made):
     one = made[0](ssim=0.999999)
-    start, savings, work = at_run_time(one)
+    start, savings, times = at_run_time(one)
     before = one.dynamic
     assert start.excess > 1
-    assert one.settle(start, savings, work) is start
+    assert one.settle(start, savings, times) is start
+    assert one.dynamic == before
+
+
+def test_it_stays_as_it_was_where_no_plan_reaches_the_aim(made):
+    one = made[0]()
+    one.aim = Aim(0.5, one.measure(frozenset()).score.psnr + 8)
+    start, _, times = at_run_time(one)
+    before = one.dynamic
+    costly = max(times, key=lambda name: _alone(one, name).excess)
+    assert start.excess < 1 < _alone(one, costly).excess
+    assert one.settle(start, {costly: _alone(one, costly).excess}, {costly: times[costly]}) is start
     assert one.dynamic == before
 
 
@@ -156,14 +167,14 @@ def test_a_part_is_rounded_in_advance_and_the_aim_still_reached(made):
     in_advance = one.measure(frozenset()).score.psnr
     start = at_run_time(one)[0]
     one.aim = Aim(0.5, (in_advance + start.score.psnr) / 2)
-    start, _, work = at_run_time(one)
-    stays = sorted(work)[0]
-    savings = {name: one.aim.excess(_alone(one, name).score) for name in work}
-    del work[stays]
-    found = one.settle(start, savings, work)
+    start, _, times = at_run_time(one)
+    stays = sorted(times)[0]
+    savings = {name: one.aim.excess(_alone(one, name).score) for name in times}
+    del times[stays]
+    found = one.settle(start, savings, times)
     assert found.excess <= 1
     assert stays in one.dynamic
-    assert len(one.dynamic) < len(work) + 1
+    assert len(one.dynamic) < len(times) + 1
     assert found.score == one.judge.score(one.hub(frozenset()))
 
 

@@ -7,6 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from quantize import quantize_hub
+from quantize.candidates import Candidates
 from quantize.judge import GLANCE, Aim, Judge
 from tests.quantize.graphs import Builder, decibels, ports, run, samples, style_net
 from validate.errors import BrushportError, UnsupportedError
@@ -73,7 +74,7 @@ def test_the_plan_keeps_in_float_what_int8_spoils(model):
     assert all(row.reason for row in floats)
 
 
-def test_a_share_that_is_asked_for_is_reached_by_rounding_more_at_run_time(model):
+def test_a_share_that_is_asked_for_is_reached_by_rounding_more_at_run_time(model, monkeypatch):
     feeds, fixed = list(samples(model)), ports(model)
     aim = 0.97
     plain = quantize_hub(model, feeds, **fixed, aim=Aim(aim))
@@ -83,6 +84,9 @@ def test_a_share_that_is_asked_for_is_reached_by_rounding_more_at_run_time(model
     assert result.dynamic_share > plain.dynamic_share
     assert result.calibration_score.ssim >= aim
     assert decibels(run(model, feeds[0])[0], run(result.model, feeds[0])[0]) > 20
+    monkeypatch.setattr(Candidates, "settle", lambda self, start, *_: start)
+    unsettled = quantize_hub(model, feeds, **fixed, aim=Aim(aim, share=asked))
+    assert result.dynamic_share < unsettled.dynamic_share
     with pytest.raises(UnsupportedError, match=r"where --min-share 1 is asked for"):
         quantize_hub(model, feeds, **fixed, aim=Aim(0.999, share=1.0))
     with pytest.raises(UnsupportedError, match=r"where --min-share .* is asked for"):

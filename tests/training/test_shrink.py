@@ -50,15 +50,20 @@ def test_the_pruned_hub_is_smaller_and_paints_what_the_dense_one_does(hub, photo
     np.testing.assert_allclose(in_onnxruntime(result.model, sample)[0], expected, atol=1e-5)
 
 
-def test_the_last_steps_see_crops_of_twice_the_side(hub, photos, tmp_path, monkeypatch):
+def test_the_last_steps_and_all_of_a_students_see_crops_of_twice_the_side(hub, photos, tmp_path, monkeypatch):
     seen = []
 
     def watched(student, teacher, batches, likeness, *, steps, **_):
         seen.extend(batches(step)[0].shape[2:] for step in range(steps))
 
     monkeypatch.setattr("training.shrink.distill", watched)
-    prune_hub(hub, 0.4, tmp_path / "run", photos=photos, steps=10, crop=16)
+    first = prune_hub(hub, 0.4, tmp_path / "run", photos=photos, steps=10, crop=16)
     assert seen == [(16, 16)] * 6 + [(32, 32)] * 4
+    seen.clear()
+    ir.save(first.model, tmp_path / "first.onnx")
+    student = load_hub(tmp_path / "first.onnx")
+    prune_hub(hub, 0.4, tmp_path / "on", student=student, photos=photos, steps=5, crop=16)
+    assert seen == [(32, 32)] * 5
 
 
 def test_a_student_learns_on_and_loses_no_more_channels(hub, photos, tmp_path):

@@ -9,8 +9,8 @@ from training.start import load_start
 from validate.errors import BrushportError
 
 
-def written(network, path, styles):
-    """``network`` as the trainer writes it."""
+def written(network, path, styles, named=True):
+    """``network`` as the trainer writes it, with its names or without."""
     to_onnx(
         network.eval(),
         path,
@@ -18,9 +18,15 @@ def written(network, path, styles):
         input_names=["image", "style"],
         output_names=["painting"],
         dynamic_size=True,
-        metadata={"styles": styles},
+        metadata={"styles": styles} if named else {},
     )
     return path
+
+
+@torch.no_grad()
+def shake(network):
+    for parameter in network.parameters():
+        parameter.add_(0.05 * torch.rand_like(parameter))
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -28,9 +34,7 @@ def trained(request, tmp_path_factory):
     """The name of a network, and its ONNX file with two styles, with weights that nothing starts with."""
     torch.manual_seed(1)
     network = NETWORKS[request.param](2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.05 * torch.rand_like(parameter))
+    shake(network)
     return request.param, written(network, tmp_path_factory.mktemp("start") / "model.onnx", ["wave", "scream"])
 
 
@@ -42,7 +46,7 @@ def painted(path, photo, style):
     ("styles", "weights", "old"),
     [
         (["wave", "scream"], [0.3, 0.7], [0.3, 0.7]),
-        (["scream", "wave"], [0.3, 0.7], [0.7, 0.3]),
+        (["Scream", "Wave"], [0.3, 0.7], [0.7, 0.3]),
         (["a", "b"], [0.3, 0.7], [0.3, 0.7]),  # all are new, so by place
         (["scream"], [1.0], [0.0, 1.0]),
         (["scream", "new"], [0.0, 1.0], [0.5, 0.5]),
@@ -57,6 +61,17 @@ def test_styles_begin_as_those_of_their_names_or_places_or_as_the_mean(trained, 
     with torch.no_grad():
         painting = network.eval()(photo, torch.tensor([weights])).numpy()
     np.testing.assert_allclose(painting, painted(path, photo, torch.tensor([old])), atol=1e-4)
+
+
+def test_styles_without_names_begin_by_place(tmp_path):
+    torch.manual_seed(2)
+    network, other = NETWORKS["unet"](2), NETWORKS["unet"](2)
+    shake(network)
+    path = written(network, tmp_path / "model.onnx", ["wave", "scream"], named=False)
+    load_start(other, path, ["scream", "wave"])
+    photo, style = torch.rand(1, 3, 64, 64), torch.tensor([[1.0, 0.0]])
+    with torch.no_grad():
+        np.testing.assert_allclose(other.eval()(photo, style).numpy(), painted(path, photo, style), atol=1e-4)
 
 
 def test_another_network_is_refused_by_what_it_lacks(trained):
