@@ -84,6 +84,34 @@ def _step(shape: ir.Shape) -> int:
     return step
 
 
+@dataclass(frozen=True)
+class _Ends:
+    """The least and the greatest of ``count`` values of each channel: all that their quantiles can lie between."""
+
+    least: np.ndarray
+    greatest: np.ndarray
+    count: int
+
+
+def _ends(numbers: np.ndarray, samples: int) -> _Ends:
+    """What (C, n) ``numbers`` of one of so many ``samples`` may have to do with the ``TAIL`` of all of them."""
+    count = numbers.shape[1]
+    kept = min(count, int(TAIL * (samples * count - 1)) + 2)
+    parted = np.partition(numbers, [kept - 1, count - kept], axis=1)
+    return _Ends(parted[:, :kept].copy(), parted[:, count - kept :].copy(), count)
+
+
+def _inner(ends: list[_Ends]) -> tuple[np.ndarray, np.ndarray]:
+    """The quantiles ``TAIL`` and 1 - ``TAIL`` of each channel, as :func:`numpy.quantile` has them of all values."""
+    place = TAIL * (sum(one.count for one in ends) - 1)
+    index = int(place)
+    least = np.sort(np.concatenate([one.least for one in ends], axis=1), axis=1).astype(np.float64)
+    greatest = -np.sort(-np.concatenate([one.greatest for one in ends], axis=1), axis=1).astype(np.float64)
+    nearest = ((values[:, index], values[:, min(index + 1, values.shape[1] - 1)]) for values in (least, greatest))
+    low, high = (one + (other - one) * (place - index) for one, other in nearest)
+    return low, high
+
+
 def convolutions_before_norms(model: ir.Model) -> list[tuple[ir.Node, ir.Node]]:
     """Every convolution of a picture, of constant weights, that an InstanceNormalization alone reads, with that."""
     return [(node, node.outputs[0].consumers()[0]) for node in model.graph if _feeds_norm(node)]
@@ -184,14 +212,18 @@ def channel_statistics(model: ir.Model, names: list[str], samples: Iterable[Samp
             model.graph.outputs.append(output)
     append_observers(model.graph, observers)
     session = open_session(model, simulate=True)
-    rows = [run(session, sample) for sample in samples]
+    samples = list(samples)
+    rows = []
+    for sample in samples:
+        row = run(session, sample)
+        row[4::5] = [_ends(numbers[0], len(samples)) for numbers in row[4::5]]
+        rows.append(row)
     statistics = {}
     for index, name in enumerate(names):
         low, high, mean, variance = (
             np.stack([row[5 * index + k].reshape(-1) for row in rows]).astype(np.float64) for k in range(4)
         )
-        numbers = np.concatenate([row[5 * index + 4][0] for row in rows], axis=1).astype(np.float64)
-        inner = np.quantile(numbers, [TAIL, 1 - TAIL], axis=1)
+        inner = _inner([row[5 * index + 4] for row in rows])
         middle = mean.mean(axis=0)
         square = (variance + (mean - middle) ** 2).max(axis=0)
         statistics[name] = Statistics(low.min(axis=0), high.max(axis=0), *inner, middle, variance.min(axis=0), square)

@@ -2,7 +2,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from quantize.equalize import HALF_SPAN, TAIL, equalize_norms
+from quantize.equalize import HALF_SPAN, TAIL, _ends, _inner, equalize_norms
 from quantize.graph import values_by_name
 from tests.quantize.graphs import Builder, decibels, run, samples, style_net
 
@@ -79,3 +79,11 @@ def test_a_convolution_that_others_read_is_left_alone():
         equalized, names = equalize_norms(model, samples(model))
         assert names == []
         assert ir.to_proto(equalized) == ir.to_proto(model)
+
+
+@pytest.mark.parametrize(("samples", "count"), [(4, 8192), (3, 9001), (1, 100), (3, 1)])
+def test_quantiles_of_kept_ends_are_those_of_all_values(samples, count):
+    values = np.random.default_rng(0).standard_normal((samples, 5, count)).astype(np.float32)
+    found = _inner([_ends(one, samples) for one in values])
+    together = np.concatenate(list(values), axis=1).astype(np.float64)
+    np.testing.assert_allclose(found, np.quantile(together, [TAIL, 1 - TAIL], axis=1), rtol=1e-9)
