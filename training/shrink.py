@@ -80,13 +80,13 @@ def prune_hub(
     dense = HubNetwork(hub.model).requires_grad_(True)
     likeness = Likeness(hub.outputs)
     known = Photos.of(photos, next((port.shape[2:] for port in hub.inputs if port.is_image), (1, 1)))
-    late = round(steps * (1 - LATE)) if student is None else 0
+    late = LATE if student is None else 1
     settings = {
         "model": _digest(hub.model),
         "share": share,
         "photos": [str(photos), len(known.learned)],
         "steps": steps,
-        "crop": [crop, LATE if student is None else 1],
+        "crop": [crop, late],
         "batch": batch,
         "learning_rate": learning_rate,
         "seed": seed,
@@ -115,7 +115,7 @@ def prune_hub(
     dense.requires_grad_(False)
     report(f"distilling, {steps} steps")
     unseen = 1 if student is None else 2  # a student does not begin with the crops that it began with before
-    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + unseen, late, 2 * crop)
+    batches = HubBatches(hub.inputs, known.learned, crop, batch, seed + unseen, round(steps * (1 - late)), 2 * crop)
     distill(
         network,
         dense,
